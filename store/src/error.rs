@@ -1,0 +1,231 @@
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::append::{APPEND_EVENTS_MAX, APPEND_STREAMS_MAX};
+use crate::position::{ExpectedVersion, Position, Version};
+use crate::stream_id::StreamId;
+
+/// What went wrong below the store, in words, with the I/O error that caused it where there was one.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    what: Arc<str>,
+    source: Option<Arc<std::io::Error>>,
+}
+
+impl Fault {
+    /// A fault that no I/O error caused.
+    #[must_use]
+    pub fn new(what: impl Into<Arc<str>>) -> Self {
+        Self {
+            what: what.into(),
+            source: None,
+        }
+    }
+
+    /// A fault with the I/O error behind it.
+    #[must_use]
+    pub fn io(what: impl Into<Arc<str>>, source: std::io::Error) -> Self {
+        Self {
+            what: what.into(),
+            source: Some(Arc::new(source)),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Some(source) => write!(f, "{}: {source}", self.what),
+            None => f.write_str(&self.what),
+        }
+    }
+}
+
+impl std::error::Error for Fault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source
+            .as_ref()
+            .map(|source| &**source as &(dyn std::error::Error + 'static))
+    }
+}
+
+/// Why an append was not acknowledged, sorted by what the caller can do.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// The stream was not at the expected version. Nothing was recorded; read the stream and decide again.
+    #[error(
+        "stream {stream} is at version {actual}, but the append expected {expected}; \
+         nothing was recorded: read the stream and decide again"
+    )]
+    Conflict {
+        /// The first stream whose expectation was not met.
+        stream: StreamId,
+        /// What the append expected.
+        expected: ExpectedVersion,
+        /// What the store found.
+        actual: Version,
+    },
+    /// The append breaks a rule and would break it again. Nothing was recorded; change it.
+    #[error("the append is not valid, nothing was recorded: {0}")]
+    Invalid(#[from] InvalidAppend),
+    /// Too much is queued. Nothing was recorded; wait (see [`EventStore::ready`](crate::EventStore::ready)) and retry.
+    #[error(
+        "the store has {queued_bytes} bytes queued, its limit is {limit_bytes}; \
+         nothing was recorded: wait and retry"
+    )]
+    Overloaded {
+        /// What waits for the disk.
+        queued_bytes: usize,
+        /// The most that may wait.
+        limit_bytes: usize,
+    },
+    /// Nothing was recorded; a retry is safe (once what the fault names is repaired).
+    #[error("nothing was recorded, a retry is safe: {0}")]
+    NotRecorded(Fault),
+    /// The write failed half way: the events may or may not be found when the store is opened again. Do not retry
+    /// blindly; reopen, then look for the event ids.
+    #[error("it is unknown whether the append was recorded; reopen the store and look: {0}")]
+    Unknown(Fault),
+}
+
+/// The rule that an append breaks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidAppend {
+    /// It names no stream.
+    #[error("it names no stream")]
+    NoStream,
+    /// It names a stream twice.
+    #[error("it names stream {0} twice; put the events of a stream together")]
+    DuplicateStream(StreamId),
+    /// It touches too many streams.
+    #[error("it touches {0} streams; the limit is {APPEND_STREAMS_MAX}")]
+    TooManyStreams(usize),
+    /// It carries too many events.
+    #[error("it carries {0} events; the limit is {APPEND_EVENTS_MAX}")]
+    TooManyEvents(usize),
+    /// One event is too large.
+    #[error("an event for stream {stream} takes {bytes} bytes; the limit is {limit_bytes}")]
+    EventTooLarge {
+        /// Where it was to go.
+        stream: StreamId,
+        /// What it takes.
+        bytes: usize,
+        /// The most that one event may take.
+        limit_bytes: usize,
+    },
+    /// All its events together are too large for one frame.
+    #[error("its events take {bytes} bytes together; the limit is {limit_bytes}")]
+    TooLarge {
+        /// What they take.
+        bytes: usize,
+        /// The most that one append may take.
+        limit_bytes: usize,
+    },
+    /// A text of an event is empty or too long.
+    #[error(
+        "the {field} of an event for stream {stream} has {bytes} bytes; it takes 1 to {limit_bytes}"
+    )]
+    Text {
+        /// Where the event was to go.
+        stream: StreamId,
+        /// Which text: `event type`, `user` or `metadata`.
+        field: &'static str,
+        /// Its length.
+        bytes: usize,
+        /// The longest allowed.
+        limit_bytes: usize,
+    },
+}
+
+/// Where in the store something is damaged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The file, relative to the store's directory.
+    pub file: PathBuf,
+    /// The byte in that file at which the damaged part starts.
+    pub offset: u64,
+    /// The position of the first event that cannot be trusted, as far as it is known.
+    pub position: Position,
+    /// What does not hold.
+    pub what: String,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} at offset {} (position {}): {}",
+            self.file.display(),
+            self.offset,
+            self.position,
+            self.what
+        )
+    }
+}
+
+/// Why a read gave nothing, or a snapshot or read model was not written.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The bytes on disk are not what was written. The store goes on for everything else; restore the file.
+    #[error("the store is damaged: {0}; restore that file from a copy")]
+    Corrupt(Damage),
+    /// The disk did not answer; a retry may work.
+    #[error("the read failed, a retry may work: {0}")]
+    Io(Fault),
+    /// A name or key is too long, and would be again. Nothing was changed; shorten it.
+    #[error(
+        "the {what} has {bytes} bytes, the limit is {limit_bytes}; nothing was changed: shorten it"
+    )]
+    TooLong {
+        /// What is too long: `name of a projection` or `key of a row`.
+        what: &'static str,
+        /// Its length.
+        bytes: usize,
+        /// The longest allowed.
+        limit_bytes: usize,
+    },
+    /// The store is closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// Why a store did not open. Nothing was changed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another process (or another handle in this one) has it open for writing.
+    #[error(
+        "{} is already open for writing by another process or handle; close that one first",
+        .directory.display()
+    )]
+    Locked {
+        /// The store's directory.
+        directory: PathBuf,
+    },
+    /// A part that was durable is damaged or missing. It is never cut off silently.
+    #[error("the journal is damaged: {0}; restore that file from a copy, nothing was changed")]
+    Corrupt(Damage),
+    /// A newer foldhouse wrote it.
+    #[error(
+        "{} has format version {found}; this build reads up to {newest}: use a newer foldhouse",
+        .file.display()
+    )]
+    NewerFormat {
+        /// The file.
+        file: PathBuf,
+        /// Its version.
+        found: u16,
+        /// The newest version that this build reads.
+        newest: u16,
+    },
+    /// An option does not fit.
+    #[error("the options do not fit: {0}")]
+    Options(String),
+    /// The file system refused.
+    #[error("{0}")]
+    Io(Fault),
+}

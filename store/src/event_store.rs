@@ -1,0 +1,149 @@
+use std::future::Future;
+use std::pin::Pin;
+
+use tokio::sync::watch;
+
+use crate::append::{Append, Appended, OnSettled, Verdict};
+use crate::error::{AppendError, Fault, ReadError};
+use crate::event::RecordedEvent;
+use crate::position::{Position, Version};
+use crate::stream_id::StreamId;
+
+/// A boxed future, so that the store traits stay usable behind `dyn`.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Which way to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Direction {
+    /// Oldest first.
+    #[default]
+    Forward,
+    /// Newest first.
+    Backward,
+}
+
+/// Which events of one stream to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamQuery {
+    /// The stream.
+    pub stream: StreamId,
+    /// The lowest version to give, inclusive.
+    pub from: Version,
+    /// The highest version to give, inclusive.
+    pub to: Version,
+    /// Which end to start from.
+    pub direction: Direction,
+    /// The most events to give; a page may hold fewer (it is bounded in bytes too), never none while there are more.
+    pub limit: usize,
+}
+
+impl StreamQuery {
+    /// The whole stream, oldest first, up to `limit` events a page.
+    #[must_use]
+    pub fn whole(stream: StreamId, limit: usize) -> Self {
+        Self::since(stream, Version::EMPTY.next(), limit)
+    }
+
+    /// The stream from version `from` on, oldest first, up to `limit` events a page.
+    #[must_use]
+    pub fn since(stream: StreamId, from: Version, limit: usize) -> Self {
+        Self {
+            stream,
+            from,
+            to: Version::new(u64::MAX),
+            direction: Direction::Forward,
+            limit,
+        }
+    }
+}
+
+/// Events of one read, in the order asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<Cursor> {
+    /// The events.
+    pub events: Vec<RecordedEvent>,
+    /// Where to go on reading; `None` when there is nothing more for now.
+    ///
+    /// It goes into the next query as it is: for a stream it is the first version not given
+    /// ([`StreamQuery::from`], or backward [`StreamQuery::to`]), for all events the last position given (`after`).
+    pub next: Option<Cursor>,
+}
+
+/// Durable streams of events with versions, and one order over all of them.
+///
+/// # Guarantees that every implementation gives
+/// - An append is all or nothing, over any number of streams.
+/// - Versions (per stream) and positions (over all) are 1-based and gap-free; positions are in commit order.
+/// - A success is reported only when the events are durable, and is never taken back.
+/// - Reads see durable events only, and every event whose success has been reported.
+/// - Appends take effect in the order in which `submit` was called, as far as calls were ordered at all.
+///
+/// The module `conformance` (feature `conformance`) is these sentences as tests.
+pub trait EventStore: Send + Sync + 'static {
+    /// Queues an append and returns at once; `settled` is called exactly once, with the outcome.
+    ///
+    /// The version check sees all appends submitted before, durable or not: a writer can go on building on its own
+    /// append without waiting for it. If that append then fails, so does everything that was built on it.
+    ///
+    /// The verdict is for a writer that does so: it learns before its next append whether this one is refused, although
+    /// the outcome may have to wait for what it rests on.
+    fn submit(&self, append: Append, settled: OnSettled) -> Verdict;
+
+    /// Waits until the queue has room. `submit` past the limit answers [`AppendError::Overloaded`].
+    fn ready(&self) -> BoxFuture<'_, ()>;
+
+    /// Whether the queue has room now: the cheap question before [`EventStore::ready`].
+    fn is_ready(&self) -> bool;
+
+    /// Reads one stream. A stream without events gives an empty page.
+    fn read_stream(&self, query: StreamQuery) -> BoxFuture<'_, Result<Page<Version>, ReadError>>;
+
+    /// Reads all events behind position `after` in commit order, up to `limit` (and a bound in bytes) a page.
+    fn read_all(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Page<Position>, ReadError>>;
+
+    /// The durable version of a stream.
+    fn stream_version(&self, stream: &StreamId) -> BoxFuture<'_, Result<Version, ReadError>>;
+
+    /// The streams of one aggregate type of a tenant in the order of their ids, behind `after`, up to `limit`.
+    fn streams(
+        &self,
+        tenant: &str,
+        aggregate_type: &str,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<StreamId>, ReadError>>;
+
+    /// The position of the last durable event.
+    fn head(&self) -> Position;
+
+    /// Follows [`EventStore::head`]: a reader that has caught up waits here.
+    fn watch_head(&self) -> watch::Receiver<Position>;
+}
+
+/// What follows from [`EventStore`], for every store.
+pub trait EventStoreExt: EventStore {
+    /// Appends, and waits until it is durable.
+    ///
+    /// If the queue is full it waits for room first. Dropping the future does not take the append back.
+    ///
+    /// # Errors
+    /// See [`AppendError`]: each variant says what to do.
+    fn append(&self, append: Append) -> impl Future<Output = Result<Appended, AppendError>> + Send {
+        async move {
+            self.ready().await;
+            let (sender, receiver) = tokio::sync::oneshot::channel();
+            self.submit(append, Box::new(move |outcome| drop(sender.send(outcome))));
+            receiver.await.unwrap_or_else(|_| {
+                Err(AppendError::Unknown(Fault::new(
+                    "the store dropped the append unanswered",
+                )))
+            })
+        }
+    }
+}
+
+impl<S: EventStore + ?Sized> EventStoreExt for S {}

@@ -1,0 +1,182 @@
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use smallvec::SmallVec;
+
+use crate::append::{Append, Appended, metadata_bytes};
+use crate::clock::Timestamp;
+use crate::error::AppendError;
+use crate::event::{NewEvent, RecordedEvent};
+use crate::event_store::{Direction, Page, StreamQuery};
+use crate::position::{Position, Version};
+use crate::stream_id::StreamId;
+
+/// The most payload and metadata on one page, in bytes; a single event may exceed it.
+pub(super) const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// All events in the order of positions, and where those of each stream are.
+#[derive(Default)]
+pub(super) struct Log {
+    events: Vec<RecordedEvent>,
+    /// Indexes into `events`, one for each version; a stream without events does not stand here.
+    streams: BTreeMap<StreamId, Vec<usize>>,
+    last_recorded_at: Option<Timestamp>,
+}
+
+impl Log {
+    /// Records all events of a valid append, or nothing.
+    pub(super) fn append(
+        &mut self,
+        append: Append,
+        now: Timestamp,
+    ) -> Result<Appended, AppendError> {
+        for part in &append.streams {
+            let actual = self.version(&part.stream);
+            if !part.expected.is_met_by(actual) {
+                return Err(AppendError::Conflict {
+                    stream: part.stream.clone(),
+                    expected: part.expected,
+                    actual,
+                });
+            }
+        }
+        // A clock may step back, the order of events may not.
+        let recorded_at = self.last_recorded_at.map_or(now, |last| last.max(now));
+        let event_count = append.event_count();
+        if event_count > 0 {
+            self.last_recorded_at = Some(recorded_at);
+        }
+        let mut versions = SmallVec::with_capacity(append.streams.len());
+        for part in append.streams {
+            for event in part.events {
+                self.push(&part.stream, recorded_at, event);
+            }
+            versions.push(self.version(&part.stream));
+        }
+        Ok(Appended {
+            position: self.head(),
+            event_count: u32::try_from(event_count).unwrap_or(u32::MAX),
+            recorded_at,
+            versions,
+        })
+    }
+
+    fn push(&mut self, stream: &StreamId, recorded_at: Timestamp, event: NewEvent) {
+        let index = self.events.len();
+        let position = self.head().next();
+        let version = match self.streams.get_mut(stream) {
+            Some(indexes) => {
+                indexes.push(index);
+                Version::new(number(indexes.len()))
+            }
+            None => {
+                self.streams.insert(stream.clone(), vec![index]);
+                Version::EMPTY.next()
+            }
+        };
+        self.events.push(RecordedEvent {
+            position,
+            stream: stream.clone(),
+            version,
+            id: event.id,
+            event_type: event.event_type,
+            schema_version: event.schema_version,
+            recorded_at,
+            effective_at: event.effective_at.unwrap_or(recorded_at),
+            correlation_id: event.correlation_id,
+            causation_id: event.causation_id,
+            user: event.user,
+            metadata: event.metadata,
+            payload: event.payload,
+        });
+    }
+
+    pub(super) fn head(&self) -> Position {
+        Position::new(number(self.events.len()))
+    }
+
+    pub(super) fn version(&self, stream: &StreamId) -> Version {
+        Version::new(number(self.streams.get(stream).map_or(0, Vec::len)))
+    }
+
+    pub(super) fn read_stream(&self, query: &StreamQuery) -> Page<Version> {
+        let indexes = self
+            .streams
+            .get(&query.stream)
+            .map_or(&[][..], Vec::as_slice);
+        let first = index(query.from.get()).saturating_sub(1);
+        let end = index(query.to.get()).min(indexes.len());
+        // No slice has its end before its start: from > to is an empty range.
+        let wanted = indexes.get(first..end).unwrap_or_default();
+        let events = wanted.iter().filter_map(|index| self.events.get(*index));
+        let cursor = |event: &RecordedEvent| event.version;
+        match query.direction {
+            Direction::Forward => page(events, query.limit, cursor),
+            Direction::Backward => page(events.rev(), query.limit, cursor),
+        }
+    }
+
+    pub(super) fn read_all(&self, after: Position, limit: usize) -> Page<Position> {
+        let behind = self.events.get(index(after.get())..).unwrap_or_default();
+        page(behind.iter(), limit, |event| {
+            Position::new(event.position.get().saturating_sub(1))
+        })
+    }
+
+    /// The streams whose names start with `prefix`.
+    pub(super) fn streams(
+        &self,
+        prefix: &str,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Vec<StreamId> {
+        let start = match after {
+            Some(after) if after.as_str() >= prefix => Bound::Excluded(after.as_str()),
+            _ => Bound::Included(prefix),
+        };
+        self.streams
+            .range::<str, _>((start, Bound::Unbounded))
+            .map(|(stream, _)| stream)
+            .take_while(|stream| stream.as_str().starts_with(prefix))
+            .take(limit)
+            .cloned()
+            .collect()
+    }
+}
+
+/// What of `events` fits on one page; `cursor` gives the place of the first event that does not.
+fn page<'a, Cursor>(
+    events: impl Iterator<Item = &'a RecordedEvent>,
+    limit: usize,
+    cursor: impl Fn(&RecordedEvent) -> Cursor,
+) -> Page<Cursor> {
+    let mut given = Vec::new();
+    let mut bytes: usize = 0;
+    for event in events {
+        bytes = bytes
+            .saturating_add(event.payload.bytes.len())
+            .saturating_add(metadata_bytes(&event.metadata));
+        let over = bytes > PAGE_BYTES_MAX && !given.is_empty();
+        if given.len() >= limit || over {
+            return Page {
+                events: given,
+                next: Some(cursor(event)),
+            };
+        }
+        given.push(event.clone());
+    }
+    Page {
+        events: given,
+        next: None,
+    }
+}
+
+/// How many there are, as a version or position.
+fn number(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+/// A version or position as an index; one that memory cannot hold is behind everything.
+fn index(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

@@ -1,4 +1,20 @@
-//! The store under foldhouse.
+//! The store under foldhouse: durable streams of events with versions, and one order over all of them.
+//!
+//! It knows bytes, streams and positions, and no domain. It is an embedded, append-only journal with an index beside it:
+//! one directory, one process that writes. It is not a server, not a general key-value store, and it deletes nothing.
+//!
+//! - [`JournalStore`] is the durable one. An append is acknowledged when its frame, shared with everything that waited, has
+//!   been written with one durable write. The bytes are described in `FORMAT.md`.
+//! - [`MemoryStore`] keeps the same promises for as long as the process lives, for tests.
+//! - A store of your own implements [`EventStore`], [`SnapshotStore`] and [`ReadModelStore`], and passes the suite in the
+//!   module `conformance` (feature `conformance`).
+//!
+//! # Layout
+//! - Names and places: [`StreamId`], [`Position`], [`Version`], [`ExpectedVersion`], [`Timestamp`], [`Clock`].
+//! - Events: [`NewEvent`] goes in, [`RecordedEvent`] comes back; [`Payload`] is the domain's part.
+//! - Writing: [`Append`], [`Appended`], [`Verdict`], [`AppendError`], sorted by what the caller can do.
+//! - The seam: [`EventStore`], [`SnapshotStore`], [`ReadModelStore`], and [`Store`] for all three.
+//! - Opening: [`JournalOptions`], [`RecoveryReport`], [`OpenError`].
 #![warn(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -6,8 +22,6 @@
     clippy::print_stdout
 )]
 
-#[cfg(feature = "conformance")]
-pub mod conformance;
 mod stream_id;
 mod position;
 mod clock;
@@ -18,6 +32,12 @@ mod event_store;
 mod snapshot;
 mod read_model;
 mod memory;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod journal;
+mod varint;
+mod bytes_io;
+mod sidecar;
 
 pub use append::{
     APPEND_EVENTS_MAX, APPEND_STREAMS_MAX, Append, Appended, OnSettled, StreamAppend, Verdict,
@@ -29,6 +49,8 @@ pub use event::{
     USER_BYTES_MAX,
 };
 pub use event_store::{BoxFuture, Direction, EventStore, EventStoreExt, Page, StreamQuery};
+pub use journal::raw_log::{RawLogLimit, raw_log_limit};
+pub use journal::{FrameSize, JournalOptions, JournalStore, RecoveryReport, TornTail, WriteMode};
 pub use memory::MemoryStore;
 pub use position::{ExpectedVersion, Position, Version};
 pub use read_model::{

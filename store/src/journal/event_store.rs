@@ -1,0 +1,83 @@
+//! The journal as an [`EventStore`].
+
+use tokio::sync::watch;
+
+use crate::append::validate::validate;
+use crate::append::{Append, OnSettled, Verdict};
+use crate::error::{AppendError, InvalidAppend, ReadError};
+use crate::event_store::{BoxFuture, EventStore, Page, StreamQuery};
+use crate::journal::{JournalStore, options, queue};
+use crate::position::{Position, Version};
+use crate::stream_id::StreamId;
+
+impl EventStore for JournalStore {
+    fn submit(&self, append: Append, settled: OnSettled) -> Verdict {
+        match self.check(&append) {
+            Ok(()) => self
+                .queue
+                .submit(append, settled, self.clock.now(), &*self.reader),
+            Err(invalid) => {
+                settled(Err(AppendError::Invalid(invalid)));
+                Verdict::Refused
+            }
+        }
+    }
+
+    fn ready(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.queue.ready())
+    }
+
+    fn is_ready(&self) -> bool {
+        self.queue.is_ready()
+    }
+
+    fn read_stream(&self, query: StreamQuery) -> BoxFuture<'_, Result<Page<Version>, ReadError>> {
+        self.blocking(move |reader| reader.read_stream(&query))
+    }
+
+    fn read_all(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Page<Position>, ReadError>> {
+        let head = self.head();
+        self.blocking(move |reader| reader.read_all(after, head, limit))
+    }
+
+    fn stream_version(&self, stream: &StreamId) -> BoxFuture<'_, Result<Version, ReadError>> {
+        let stream = stream.clone();
+        self.blocking(move |reader| reader.stream_version(&stream))
+    }
+
+    fn streams(
+        &self,
+        tenant: &str,
+        aggregate_type: &str,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<StreamId>, ReadError>> {
+        let (tenant, aggregate_type) = (tenant.to_owned(), aggregate_type.to_owned());
+        let after = after.cloned();
+        self.blocking(move |reader| reader.streams(&tenant, &aggregate_type, after.as_ref(), limit))
+    }
+
+    fn head(&self) -> Position {
+        *self.head.borrow()
+    }
+
+    fn watch_head(&self) -> watch::Receiver<Position> {
+        self.head.clone()
+    }
+}
+
+impl JournalStore {
+    fn check(&self, append: &Append) -> Result<(), InvalidAppend> {
+        validate(append, &self.limits)?;
+        let bytes = queue::encoded_bytes_max(append);
+        let limit_bytes = self.limits.append_bytes_max;
+        if bytes > options::encoded_limit(limit_bytes) {
+            return Err(InvalidAppend::TooLarge { bytes, limit_bytes });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,47 @@
+use std::sync::{Mutex, PoisonError};
+
+/// How many frames are remembered.
+const FRAMES_MAX: usize = 1 << 20;
+
+/// The sizes of the frames that were written, so that a benchmark can measure what the disk alone takes for them.
+#[derive(Debug)]
+pub(crate) struct FrameLog {
+    frames: Option<Mutex<Vec<FrameSize>>>,
+}
+
+/// How much one frame holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameSize {
+    /// The length of its body in bytes.
+    pub body_bytes: u32,
+    /// How many events it made durable.
+    pub events: u32,
+}
+
+impl FrameLog {
+    pub(crate) fn new(enabled: bool) -> Self {
+        Self {
+            frames: enabled.then(Mutex::default),
+        }
+    }
+
+    pub(crate) fn note(&self, body_bytes: usize, events: u32) {
+        if let Some(frames) = &self.frames {
+            let mut frames = frames.lock().unwrap_or_else(PoisonError::into_inner);
+            if frames.len() < FRAMES_MAX {
+                let body_bytes = u32::try_from(body_bytes).unwrap_or(u32::MAX);
+                frames.push(FrameSize { body_bytes, events });
+            }
+        }
+    }
+
+    pub(crate) fn sizes(&self) -> Vec<FrameSize> {
+        let Some(frames) = &self.frames else {
+            return Vec::new();
+        };
+        frames
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}

@@ -1,0 +1,156 @@
+//! Reading durable events back: `stream` reads one stream, `all` reads the events of all; what both need is here.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use bytes::Bytes;
+
+use crate::error::{Damage, Fault, ReadError};
+use crate::journal::disk::BlockReader;
+use crate::journal::live_index::LiveIndex;
+use crate::journal::names::Names;
+use crate::journal::queue::DurableVersions;
+use crate::journal::recent_frames::RecentFrames;
+use crate::journal::segments::Segments;
+use crate::position::{Position, Version};
+use crate::sidecar::Sidecar;
+use crate::stream_id::StreamId;
+
+mod all;
+mod stream;
+
+use all::FrameCursor;
+
+/// A page holds no more than about this much payload (one event may take more).
+const PAGE_BYTES: usize = 8 << 20;
+/// One read of the disk takes no more than this, unless a single frame or record does.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// Reads durable events back; many threads at a time.
+#[derive(Debug)]
+pub(crate) struct JournalReader {
+    pub(crate) segments: Segments,
+    pub(crate) live: LiveIndex,
+    pub(crate) recent: RecentFrames,
+    /// Gone when the store is closed.
+    sidecar: RwLock<Option<Sidecar>>,
+    /// Where readers of all events stopped, so that the next page starts there without a search.
+    cursors: Mutex<VecDeque<(Position, FrameCursor)>>,
+    names: Mutex<Names>,
+}
+
+impl JournalReader {
+    pub(crate) fn new(
+        segments: Segments,
+        live: LiveIndex,
+        recent: RecentFrames,
+        sidecar: Sidecar,
+    ) -> Self {
+        Self {
+            segments,
+            live,
+            recent,
+            sidecar: RwLock::new(Some(sidecar)),
+            cursors: Mutex::default(),
+            names: Mutex::default(),
+        }
+    }
+
+    /// Runs `work` with the sidecar, unless the store is closed.
+    pub(crate) fn beside<T>(
+        &self,
+        work: impl FnOnce(&Sidecar) -> Result<T, Fault>,
+    ) -> Result<T, ReadError> {
+        let sidecar = self.sidecar.read().unwrap_or_else(PoisonError::into_inner);
+        let sidecar = sidecar.as_ref().ok_or(ReadError::Closed)?;
+        work(sidecar).map_err(ReadError::Io)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sidecar
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_none()
+    }
+
+    /// Lets go of the sidecar's files, once the reads under way are done.
+    pub(crate) fn close(&self) -> Result<(), Fault> {
+        let sidecar = self
+            .sidecar
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        sidecar.map_or(Ok(()), Sidecar::close)
+    }
+
+    /// Runs `decode` with the shared names, or with fresh ones while another reader has those.
+    fn with_names<T>(&self, decode: impl FnOnce(&mut Names) -> T) -> T {
+        match self.names.try_lock() {
+            Ok(mut names) => decode(&mut names),
+            Err(_) => decode(&mut Names::default()),
+        }
+    }
+
+    pub(crate) fn stream_version(&self, stream: &StreamId) -> Result<Version, ReadError> {
+        match self.live.view().stream_version(stream) {
+            Some(version) => Ok(version),
+            None => self.beside(|sidecar| sidecar.stream_version(stream)),
+        }
+    }
+
+    pub(crate) fn streams(
+        &self,
+        tenant: &str,
+        aggregate_type: &str,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Result<Vec<StreamId>, ReadError> {
+        let prefix = format!("{tenant}/{aggregate_type}/");
+        let mut found = self.live.view().streams(&prefix, after, limit);
+        found.extend(self.beside(|sidecar| sidecar.streams(tenant, aggregate_type, after, limit))?);
+        Ok(found.into_iter().take(limit).collect())
+    }
+
+    fn open(&self, segment: u64) -> Result<Arc<dyn BlockReader>, ReadError> {
+        self.segments
+            .file(segment)
+            .map_err(|error| self.io("opening", segment, error))
+    }
+
+    fn read(
+        &self,
+        file: &dyn BlockReader,
+        segment: u64,
+        offset: u64,
+        len: usize,
+    ) -> Result<Bytes, ReadError> {
+        let mut buffer = vec![0; len];
+        let read = file
+            .read_at(offset, &mut buffer)
+            .map_err(|error| self.io("reading", segment, error))?;
+        buffer.truncate(read);
+        Ok(buffer.into())
+    }
+
+    fn io(&self, what: &str, segment: u64, error: io::Error) -> ReadError {
+        let path = self.segments.path(segment);
+        ReadError::Io(Fault::io(format!("{what} {}", path.display()), error))
+    }
+
+    fn damage(&self, segment: u64, offset: u64, position: Position, what: &str) -> ReadError {
+        let file = self.segments.path(segment);
+        ReadError::Corrupt(Damage {
+            file,
+            offset,
+            position,
+            what: what.to_owned(),
+        })
+    }
+}
+
+impl DurableVersions for JournalReader {
+    fn durable_version(&self, stream: &StreamId) -> Result<Version, ReadError> {
+        self.stream_version(stream)
+    }
+}

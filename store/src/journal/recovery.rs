@@ -1,0 +1,330 @@
+//! Opening a journal: its segments are checked, a torn tail is cut off, the index is brought up to date.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::bytes_io::Fields;
+use crate::clock::Clock;
+use crate::error::{Damage, Fault, OpenError};
+use crate::journal::JOURNAL_DIRECTORY;
+use crate::journal::block_buffer::BlockBuffer;
+use crate::journal::disk::Disk;
+use crate::journal::frame::FRAME_HEADER_BYTES;
+use crate::journal::live_index::{LiveIndex, LiveSegment};
+use crate::journal::queue::{RecordPlace, Resume};
+use crate::journal::record::{self, RawRecord};
+use crate::journal::reindex::{index_sealed_segments, reset_damaged_projections};
+use crate::journal::scan::{ScanEnd, Scanned, ScannedFrame, SegmentScan, Tail, judge_tail};
+use crate::journal::segment::{self, FIRST_FRAME_OFFSET, FORMAT_VERSION, SegmentHeader};
+use crate::journal::spare::{SPARE_NAME, UNFINISHED_SPARE_NAME, prepare_spare};
+use crate::journal::writer::place_segment;
+use crate::position::Position;
+use crate::sidecar::{FramePlace, OpenOutcome, Sidecar};
+
+mod headers;
+
+use headers::read_headers;
+
+/// What opening a store found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecoveryReport {
+    /// How many segments the journal has.
+    pub segments: usize,
+    /// The position of the last event.
+    pub head: Position,
+    /// The write that did not complete when the last process died, if there was one. It was never acked.
+    pub torn_tail: Option<TornTail>,
+    /// Where the files of an index that could not be used were moved to, and why.
+    pub index_moved_aside: Option<(PathBuf, String)>,
+    /// How many sealed segments were read again because the index did not have them.
+    pub segments_indexed_again: usize,
+    /// The projections whose rows were damaged: they start over.
+    pub read_models_reset: Vec<String>,
+    /// How long opening took.
+    pub duration: Duration,
+}
+
+/// An incomplete frame at the end of the journal that was overwritten with zeros.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TornTail {
+    /// The segment's file, relative to the store's directory.
+    pub file: PathBuf,
+    /// Where the incomplete frame started.
+    pub offset: u64,
+    /// How many bytes were cut off.
+    pub bytes: u64,
+}
+
+/// A journal that is ready to go on.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    pub(crate) first_positions: Vec<Position>,
+    pub(crate) active: SegmentHeader,
+    pub(crate) end: ScanEnd,
+    pub(crate) live: LiveIndex,
+    pub(crate) sidecar: Sidecar,
+    pub(crate) spare_is_there: bool,
+    pub(crate) report: RecoveryReport,
+}
+
+impl Recovered {
+    pub(crate) fn resume(&self) -> Resume {
+        let last_committed_at = self.end.last_committed_at.unwrap_or(self.active.created_at);
+        Resume {
+            head: self.report.head,
+            last_recorded_at: last_committed_at,
+        }
+    }
+}
+
+/// Opens the journal in `directory`: checks every segment's header and the whole active segment, cuts off a torn tail,
+/// and brings the index up to date.
+pub(crate) fn recover(
+    directory: &Path,
+    disk: &Arc<dyn Disk>,
+    segment_bytes: u64,
+    index_cache_bytes: u64,
+    clock: &dyn Clock,
+) -> Result<Recovered, OpenError> {
+    let start = Instant::now();
+    let mut report = RecoveryReport::default();
+    let mut spare_is_there = tidy_spares(disk, segment_bytes)?;
+    let mut headers = read_headers(disk)?;
+    if headers.is_empty() {
+        headers.push(create_first_segment(
+            &**disk,
+            segment_bytes,
+            spare_is_there,
+            clock,
+        )?);
+        spare_is_there = false;
+    }
+    let Some(mut active) = headers.last().cloned() else {
+        return Err(OpenError::Io(Fault::new("the journal has no segment")));
+    };
+    let live_segment = Arc::new(LiveSegment::new(active.number, active.first_position));
+    let (end, torn_end) = scan_active(disk, &active, &live_segment)?;
+    // Nothing is changed before the journal is known to be whole.
+    let (sidecar, outcome) =
+        Sidecar::open(directory, active.store_id, index_cache_bytes).map_err(OpenError::Io)?;
+    if let OpenOutcome::MovedAside { to, why } = outcome {
+        report.index_moved_aside = Some((to, why));
+    }
+    report.segments_indexed_again = index_sealed_segments(disk, &headers, &sidecar)?;
+    report.read_models_reset = reset_damaged_projections(&sidecar)?;
+    if let Some(end_offset) = torn_end {
+        let torn = cut_off(&**disk, &active, &end, end_offset)?;
+        tracing::warn!(file = %torn.file.display(), offset = torn.offset, bytes = torn.bytes,
+            "cut off a write that did not complete; it was never acknowledged");
+        report.torn_tail = Some(torn);
+    }
+    // The last process may have died between a write or a rename and its sync: what is read now must not be lost later.
+    disk.sync(&active.file_name())
+        .map_err(io_error("making durable what the last process left"))?;
+    if end.offset == FIRST_FRAME_OFFSET && active.capacity_bytes < segment_bytes {
+        active.capacity_bytes = segment_bytes;
+        prepare_segment(&**disk, &active, spare_is_there)
+            .map_err(io_error("replacing an empty segment by a larger one"))?;
+        spare_is_there = false;
+    }
+    let live = LiveIndex::default();
+    live.push(live_segment);
+    report.segments = headers.len();
+    report.head = Position::new(end.next_position.get() - 1);
+    report.duration = start.elapsed();
+    let first_positions = headers.iter().map(|header| header.first_position).collect();
+    Ok(Recovered {
+        first_positions,
+        active,
+        end,
+        live,
+        sidecar,
+        spare_is_there,
+        report,
+    })
+}
+
+pub(super) fn io_error(what: &str) -> impl Fn(io::Error) -> OpenError + '_ {
+    move |error| OpenError::Io(Fault::io(what, error))
+}
+
+fn path_of(name: &str) -> PathBuf {
+    Path::new(JOURNAL_DIRECTORY).join(name)
+}
+
+pub(super) fn damaged(
+    header: &SegmentHeader,
+    offset: u64,
+    position: Position,
+    what: impl Into<String>,
+) -> OpenError {
+    let file = path_of(&header.file_name());
+    OpenError::Corrupt(Damage {
+        file,
+        offset,
+        position,
+        what: what.into(),
+    })
+}
+
+/// Removes a spare that was never finished or has another size; tells whether a good one is there.
+fn tidy_spares(disk: &Arc<dyn Disk>, segment_bytes: u64) -> Result<bool, OpenError> {
+    let error = io_error("tidying prepared segments");
+    let names = disk.names().map_err(&error)?;
+    if names.iter().any(|name| name == UNFINISHED_SPARE_NAME) {
+        disk.remove(UNFINISHED_SPARE_NAME).map_err(&error)?;
+    }
+    if !names.iter().any(|name| name == SPARE_NAME) {
+        return Ok(false);
+    }
+    let bytes = disk
+        .open_reader(SPARE_NAME)
+        .and_then(|file| file.len_bytes())
+        .map_err(&error)?;
+    if bytes != segment_bytes {
+        disk.remove(SPARE_NAME).map_err(&error)?;
+    }
+    Ok(bytes == segment_bytes)
+}
+
+fn newer_format(name: &str, found: u16) -> OpenError {
+    OpenError::NewerFormat {
+        file: path_of(name),
+        found,
+        newest: FORMAT_VERSION,
+    }
+}
+
+fn create_first_segment(
+    disk: &dyn Disk,
+    segment_bytes: u64,
+    spare_is_there: bool,
+    clock: &dyn Clock,
+) -> Result<SegmentHeader, OpenError> {
+    let store_id = clock.new_id().into_bytes();
+    let header = SegmentHeader {
+        store_id,
+        number: 0,
+        first_position: Position::BEFORE_FIRST.next(),
+        capacity_bytes: segment_bytes,
+        created_at: clock.now(),
+        previous_hash: segment::genesis_hash(&store_id),
+    };
+    prepare_segment(disk, &header, spare_is_there)
+        .map_err(io_error("creating the first segment"))?;
+    Ok(header)
+}
+
+/// Makes an empty segment with that header, in place of one that has its name.
+fn prepare_segment(
+    disk: &dyn Disk,
+    header: &SegmentHeader,
+    spare_is_there: bool,
+) -> io::Result<()> {
+    if !spare_is_there {
+        prepare_spare(disk, header.capacity_bytes)?;
+    }
+    place_segment(disk, header).map(drop)
+}
+
+/// Reads the active segment into `segment`; gives back where its frames end, and where an incomplete one behind them does.
+fn scan_active(
+    disk: &Arc<dyn Disk>,
+    header: &SegmentHeader,
+    segment: &LiveSegment,
+) -> Result<(ScanEnd, Option<u64>), OpenError> {
+    let error = io_error("reading the active segment");
+    let file = disk.open_reader(&header.file_name()).map_err(&error)?;
+    let mut scan = SegmentScan::new(Arc::clone(&file), header);
+    let found = scan_frames(&mut scan, header, segment)?;
+    let end = scan.end();
+    let tail = judge_tail(&file, &end, found).map_err(&error)?;
+    if file.len_bytes().map_err(&error)? < header.capacity_bytes {
+        let what = "the active segment is shorter than its header says";
+        return Err(damaged(header, end.offset, end.next_position, what));
+    }
+    match tail {
+        Tail::Clean => Ok((end, None)),
+        Tail::Torn { end_offset } => Ok((end, Some(end_offset))),
+        Tail::Damaged(what) => Err(damaged(header, end.offset, end.next_position, what)),
+    }
+}
+
+/// Takes every frame that holds into `segment`; gives back why the next one does not.
+pub(super) fn scan_frames(
+    scan: &mut SegmentScan,
+    header: &SegmentHeader,
+    segment: &LiveSegment,
+) -> Result<&'static str, OpenError> {
+    loop {
+        let before = scan.end();
+        match scan.next_frame().map_err(io_error("reading a segment"))? {
+            Scanned::Frame(frame) => {
+                take_frame(&frame, segment).ok_or_else(|| {
+                    let what = "a record of the frame cannot be decoded";
+                    damaged(header, before.offset, before.next_position, what)
+                })?;
+            }
+            Scanned::NoFrame(why) => return Ok(why),
+            Scanned::NewerFormat(found) => return Err(newer_format(&header.file_name(), found)),
+        }
+    }
+}
+
+fn take_frame(frame: &ScannedFrame<'_>, segment: &LiveSegment) -> Option<()> {
+    let mut fields = Fields::new(frame.body);
+    let mut records = Vec::new();
+    let mut position = frame.header.first_position;
+    while !fields.rest().is_empty() {
+        let offset_in_body = frame.body.len() - fields.rest().len();
+        let raw = RawRecord::next(&mut fields)?;
+        if raw.is_foreign() {
+            return None;
+        }
+        if raw.is_event() {
+            let (parts, version) =
+                record::decode_place(raw.content).filter(|_| raw.is_intact(position))?;
+            records.push(RecordPlace {
+                stream: parts.to_stream_id()?,
+                version,
+                offset_in_body,
+            });
+            position = position.next();
+        }
+    }
+    if position != frame.header.next_position() {
+        return None;
+    }
+    let place = FramePlace {
+        first_position: frame.header.first_position,
+        offset: u32::try_from(frame.offset).ok()?,
+    };
+    segment.add_frame(
+        place,
+        frame.offset + FRAME_HEADER_BYTES as u64,
+        records.into_iter(),
+    );
+    Some(())
+}
+
+/// Overwrites the end of the journal behind `end` with zeros.
+fn cut_off(
+    disk: &dyn Disk,
+    header: &SegmentHeader,
+    end: &ScanEnd,
+    end_offset: u64,
+) -> Result<TornTail, OpenError> {
+    let error = io_error("cutting off an incomplete write");
+    let bytes = end_offset - end.offset;
+    let mut buffer = BlockBuffer::default();
+    let zeros = buffer.zeroed(usize::try_from(bytes).unwrap_or_default());
+    let mut file = disk.open_writer(&header.file_name()).map_err(&error)?;
+    file.write_durably(end.offset, zeros).map_err(&error)?;
+    Ok(TornTail {
+        file: path_of(&header.file_name()),
+        offset: end.offset,
+        bytes,
+    })
+}

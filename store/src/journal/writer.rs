@@ -1,0 +1,183 @@
+use std::io;
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::error::Fault;
+use crate::journal::block_buffer::BlockBuffer;
+use crate::journal::disk::{BlockWriter, Disk, WriteMode};
+use crate::journal::frame::{self, FrameFacts};
+use crate::journal::segment::{BLOCK_BYTES, FIRST_FRAME_OFFSET, Hash, SegmentHeader};
+use crate::journal::spare::{SPARE_NAME, SpareSegments};
+use crate::position::Position;
+
+/// The only writer of the journal: puts frames one behind the other into the active segment, and goes on in a new one
+/// when it is full.
+#[derive(Debug)]
+pub(crate) struct SegmentWriter {
+    disk: Arc<dyn Disk>,
+    spares: SpareSegments,
+    file: Box<dyn BlockWriter>,
+    header: SegmentHeader,
+    offset: u64,
+    last_hash: Hash,
+    buffer: BlockBuffer,
+}
+
+/// A segment that takes no more frames.
+#[derive(Clone, Debug)]
+pub(crate) struct SealedSegment {
+    pub(crate) header: SegmentHeader,
+    /// Where its last frame ends.
+    pub(crate) length_bytes: u64,
+    pub(crate) last_hash: Hash,
+}
+
+/// What a frame holds, and where it came to stand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FrameContent {
+    pub(crate) record_count: u32,
+    pub(crate) event_count: u32,
+    pub(crate) first_position: Position,
+    pub(crate) committed_at: Timestamp,
+}
+
+/// A failed write, by what is known of the disk after it.
+#[derive(Debug)]
+pub(crate) enum WriteFailure {
+    /// The journal is as before; a later write may work.
+    Refused(Fault),
+    /// The journal is as before as far as acked frames go, but cannot be written to until it is reopened.
+    Broken(Fault),
+    /// The frame may or may not be on disk, and nothing can be written until the journal is reopened.
+    Unknown(Fault),
+}
+
+impl SegmentWriter {
+    /// Goes on in the segment `header` at `offset`, behind the frame with `last_hash`.
+    pub(crate) fn resume(
+        disk: Arc<dyn Disk>,
+        spares: SpareSegments,
+        header: SegmentHeader,
+        offset: u64,
+        last_hash: Hash,
+    ) -> io::Result<Self> {
+        let file = disk.open_writer(&header.file_name())?;
+        Ok(Self {
+            disk,
+            spares,
+            file,
+            header,
+            offset,
+            last_hash,
+            buffer: BlockBuffer::default(),
+        })
+    }
+
+    pub(crate) fn mode(&self) -> WriteMode {
+        self.file.mode()
+    }
+
+    pub(crate) fn segment(&self) -> &SegmentHeader {
+        &self.header
+    }
+
+    /// Whether a frame with that much body still goes into the active segment.
+    pub(crate) fn has_room(&self, body_bytes: usize) -> bool {
+        let end = self
+            .offset
+            .saturating_add(frame::padded_bytes(body_bytes) as u64);
+        end <= self.header.capacity_bytes
+    }
+
+    /// Writes one frame durably, with one system call, and gives back its offset.
+    pub(crate) fn write(
+        &mut self,
+        body: &[u8],
+        content: &FrameContent,
+    ) -> Result<u64, WriteFailure> {
+        let blocks = self.buffer.of(frame::padded_bytes(body.len()));
+        let facts = FrameFacts {
+            record_count: content.record_count,
+            event_count: content.event_count,
+            first_position: content.first_position,
+            committed_at: content.committed_at,
+            previous_hash: self.last_hash,
+        };
+        let hash = frame::encode(blocks, body, &facts);
+        let offset = self.offset;
+        self.file.write_durably(offset, blocks).map_err(|error| {
+            WriteFailure::Unknown(Fault::io(
+                format!(
+                    "writing a frame at offset {offset} of {}",
+                    self.header.file_name()
+                ),
+                error,
+            ))
+        })?;
+        self.offset += blocks.len() as u64;
+        self.last_hash = hash;
+        if self.offset > self.header.capacity_bytes / 2 {
+            self.spares.prepare_ahead();
+        }
+        Ok(offset)
+    }
+
+    /// Seals the active segment and opens the next one, whose first event has `first_position`.
+    pub(crate) fn roll(
+        &mut self,
+        first_position: Position,
+        created_at: Timestamp,
+    ) -> Result<SealedSegment, WriteFailure> {
+        // It would get the name of the segment that it follows, and take its place.
+        if self.offset == FIRST_FRAME_OFFSET {
+            return Err(WriteFailure::Refused(Fault::new(
+                "a frame does not fit into an empty segment; this is a bug of foldhouse",
+            )));
+        }
+        self.spares.wait_for_one().map_err(|error| {
+            WriteFailure::Refused(Fault::io("no room for a new journal segment", error))
+        })?;
+        let header = SegmentHeader {
+            number: self.header.number + 1,
+            first_position,
+            created_at,
+            previous_hash: self.last_hash,
+            capacity_bytes: self.spares.segment_bytes(),
+            ..self.header
+        };
+        let file = place_segment(&*self.disk, &header).map_err(|error| {
+            WriteFailure::Broken(Fault::io(
+                format!("opening segment {}", header.file_name()),
+                error,
+            ))
+        })?;
+        self.spares.taken();
+        self.file = file;
+        let sealed = SealedSegment {
+            header: std::mem::replace(&mut self.header, header),
+            length_bytes: std::mem::replace(&mut self.offset, FIRST_FRAME_OFFSET),
+            last_hash: self.last_hash,
+        };
+        Ok(sealed)
+    }
+
+    /// Gives the memory of one huge frame back.
+    pub(crate) fn shrink_buffer(&mut self, frame_bytes_max: usize) {
+        self.buffer.shrink_to(frame::padded_bytes(frame_bytes_max));
+    }
+}
+
+/// Makes the spare file the segment `header`. The header is durable before the file gets the name of a segment: a file
+/// with such a name always starts with a whole header.
+pub(crate) fn place_segment(
+    disk: &dyn Disk,
+    header: &SegmentHeader,
+) -> io::Result<Box<dyn BlockWriter>> {
+    let mut buffer = BlockBuffer::default();
+    let block = buffer.of(BLOCK_BYTES);
+    block.copy_from_slice(&header.encode());
+    let mut file = disk.open_writer(SPARE_NAME)?;
+    file.write_durably(0, block)?;
+    disk.rename(SPARE_NAME, &header.file_name())?;
+    Ok(file)
+}

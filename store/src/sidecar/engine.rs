@@ -1,0 +1,382 @@
+//! The one place that calls sled, and what keeps its habits from reaching anyone else:
+//!
+//! - a panic inside it becomes a [`Fault`], and nothing more is asked of it until it is opened again;
+//! - its `flush` only hands pages to the kernel, so [`Engine::sync`] syncs its file through a descriptor of our own;
+//! - a flush can miss its wake-up when a write fails beside it, so it runs with a time limit;
+//! - its trees are fixed, and there is one handle.
+
+use std::fs::File;
+use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+use sled::{Config, Db, Tree};
+
+use super::receipt::Receipt;
+use crate::error::Fault;
+
+/// A page above a quarter of this goes to a file that is never synced. Leaves stay far below (at most some 20 values);
+/// an inner page holds up to 320 keys of at most 600 bytes. Written into the files: never change it.
+const SEGMENT_BYTES: usize = 1024 * 1024;
+
+/// The longest that a flush may take before the index is given up.
+const FLUSH_TIME_MAX: Duration = Duration::from_secs(300);
+
+/// The file that holds all pages.
+const DATA_FILE: &str = "db";
+
+/// A key or a value as the engine gives it out: shared bytes.
+pub(super) type Bytes = sled::IVec;
+/// Puts and removals on one table that take effect together, or not at all after a crash.
+pub(super) type Batch = sled::Batch;
+
+/// The tables. Their names are on disk: never renumber, never reuse one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Table {
+    Streams,
+    Segments,
+    Snapshots,
+    Models,
+    Meta,
+}
+
+impl Table {
+    pub(super) const ALL: [Self; 5] = [
+        Self::Streams,
+        Self::Segments,
+        Self::Snapshots,
+        Self::Models,
+        Self::Meta,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Streams => "streams",
+            Self::Segments => "segments",
+            Self::Snapshots => "snapshots",
+            Self::Models => "models",
+            Self::Meta => "meta",
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Handles {
+    database: Db,
+    streams: Tree,
+    segments: Tree,
+    snapshots: Tree,
+    models: Tree,
+    meta: Tree,
+}
+
+impl Handles {
+    fn tree(&self, table: Table) -> &Tree {
+        match table {
+            Table::Streams => &self.streams,
+            Table::Segments => &self.segments,
+            Table::Snapshots => &self.snapshots,
+            Table::Models => &self.models,
+            Table::Meta => &self.meta,
+        }
+    }
+}
+
+/// The open database.
+pub(super) struct Engine {
+    /// `None` only while it is dropped.
+    handles: Option<Handles>,
+    data: File,
+    receipt: Receipt,
+    /// Why nothing more may be asked of it.
+    broken: OnceLock<Fault>,
+}
+
+impl Engine {
+    /// Opens or creates the database in `index`.
+    ///
+    /// # Errors
+    /// Says whether the files are at fault or their surroundings.
+    pub(super) fn open(
+        index: &Path,
+        receipt: Receipt,
+        cache_bytes: u64,
+    ) -> Result<Self, OpenFailure> {
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            let database = Config::new()
+                .path(index)
+                .cache_capacity(cache_bytes)
+                .flush_every_ms(None)
+                .segment_size(SEGMENT_BYTES)
+                .open()?;
+            let tree = |table: Table| database.open_tree(table.name());
+            Ok(Handles {
+                streams: tree(Table::Streams)?,
+                segments: tree(Table::Segments)?,
+                snapshots: tree(Table::Snapshots)?,
+                models: tree(Table::Models)?,
+                meta: tree(Table::Meta)?,
+                database,
+            })
+        }));
+        let handles = match opened {
+            Ok(Ok(handles)) => handles,
+            Ok(Err(error)) => return Err(OpenFailure::of(error)),
+            Err(panic) => {
+                return Err(OpenFailure::Files(format!(
+                    "it panicked while it was opened: {}",
+                    panic_text(&*panic)
+                )));
+            }
+        };
+        let path = index.join(DATA_FILE);
+        let data = File::open(&path).map_err(|error| {
+            let what = format!("{} cannot be opened", path.display());
+            OpenFailure::Surroundings(Fault::io(what, error))
+        })?;
+        Ok(Self {
+            handles: Some(handles),
+            data,
+            receipt,
+            broken: OnceLock::new(),
+        })
+    }
+
+    /// The receipt beside it.
+    pub(super) fn receipt(&self) -> &Receipt {
+        &self.receipt
+    }
+
+    pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Fault> {
+        self.guarded("read", |handles| handles.tree(table).get(key))
+    }
+
+    pub(super) fn put(&self, table: Table, key: &[u8], value: &[u8]) -> Result<(), Fault> {
+        self.guarded("write", |handles| {
+            handles.tree(table).insert(key, value).map(drop)
+        })
+    }
+
+    pub(super) fn remove(&self, table: Table, key: &[u8]) -> Result<(), Fault> {
+        self.guarded("write", |handles| handles.tree(table).remove(key).map(drop))
+    }
+
+    pub(super) fn apply(&self, table: Table, batch: Batch) -> Result<(), Fault> {
+        self.guarded("write", |handles| handles.tree(table).apply_batch(batch))
+    }
+
+    /// The entries from `low` (inclusive) to `high` (exclusive).
+    pub(super) fn range(&self, table: Table, low: &[u8], high: &[u8]) -> Result<Range<'_>, Fault> {
+        let bounds = (Bound::Included(low), Bound::Excluded(high));
+        let entries = self.guarded("read", |handles| {
+            Ok(handles.tree(table).range::<&[u8], _>(bounds))
+        })?;
+        Ok(Range {
+            engine: self,
+            entries,
+        })
+    }
+
+    /// Reads one entry at each end of a table: enough to see whether its pages can be found at all.
+    pub(super) fn probe(&self, table: Table) -> Result<(), Fault> {
+        self.guarded("read", |handles| {
+            let tree = handles.tree(table);
+            tree.first()?;
+            tree.last()?;
+            Ok(())
+        })
+    }
+
+    /// Hands all that was written to the operating system. Not durable yet: see [`Engine::sync`].
+    pub(super) fn flush(&self) -> Result<(), Fault> {
+        let handles = self.handles()?.clone();
+        let (done, outcome) = sync_channel(1);
+        // A thread of its own for the time limit: the flush waits on a condition that a failed write need not signal.
+        std::thread::Builder::new()
+            .name("foldhouse-index-flush".to_owned())
+            .spawn(move || {
+                let flushed = catch_unwind(AssertUnwindSafe(|| handles.database.flush()));
+                // The handle goes first: whoever is told may want to close.
+                drop(handles);
+                drop(done.send(flushed));
+            })
+            .map_err(|error| Fault::io("no thread could be started to flush the index", error))?;
+        match outcome.recv_timeout(FLUSH_TIME_MAX) {
+            Ok(flushed) => self.settle("flush", flushed).map(drop),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                Err(self.give_up(Fault::new(format!(
+                    "the index could not be flushed within {} s; see to the disk, then restart the process",
+                    FLUSH_TIME_MAX.as_secs()
+                ))))
+            }
+        }
+    }
+
+    /// Makes all that was written durable.
+    pub(super) fn sync(&self) -> Result<(), Fault> {
+        self.flush()?;
+        self.data.sync_data().map_err(|error| {
+            // The kernel may have dropped the pages: a later sync would succeed without them.
+            self.give_up(Fault::io(
+                "the index could not be synced; see to the disk, then reopen the store",
+                error,
+            ))
+        })
+    }
+
+    /// Notes on disk that the index is damaged, so that the next open builds a new one, and gives the fault back.
+    pub(super) fn damaged(&self, what: String) -> Fault {
+        let fault = Fault::new(format!(
+            "{what}; reopen the store: the index is then rebuilt from the journal"
+        ));
+        tracing::error!(%fault, "the index is damaged");
+        if let Err(error) = self.receipt.condemn() {
+            tracing::error!(%error, "the damage could not be noted: remove the index by hand before the next open");
+        }
+        fault
+    }
+
+    fn guarded<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Handles) -> sled::Result<T>,
+    ) -> Result<T, Fault> {
+        let handles = self.handles()?;
+        self.settle(doing, catch_unwind(AssertUnwindSafe(|| work(handles))))
+    }
+
+    fn handles(&self) -> Result<&Handles, Fault> {
+        match (&self.handles, self.broken.get()) {
+            (Some(handles), None) => Ok(handles),
+            (_, Some(fault)) => Err(fault.clone()),
+            (None, None) => Err(Fault::new("the index is closed")),
+        }
+    }
+
+    fn settle<T>(
+        &self,
+        doing: &'static str,
+        outcome: std::thread::Result<sled::Result<T>>,
+    ) -> Result<T, Fault> {
+        match outcome {
+            Ok(Ok(given)) => Ok(given),
+            Ok(Err(sled::Error::Io(error))) if !is_damage(&error) => Err(Fault::io(
+                format!("the index could not {doing}; see to the disk, then reopen the store"),
+                error,
+            )),
+            Ok(Err(error)) => Err(self.damaged(format!("the index could not {doing}: {error}"))),
+            Err(panic) => Err(self.give_up(self.damaged(format!(
+                "the index panicked in a {doing}: {}",
+                panic_text(&*panic)
+            )))),
+        }
+    }
+
+    fn give_up(&self, fault: Fault) -> Fault {
+        self.broken.get_or_init(|| fault).clone()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let handles = self.handles.take();
+        // Dropping the last handle flushes and syncs, and panics where that fails.
+        if catch_unwind(AssertUnwindSafe(|| drop(handles))).is_err() {
+            tracing::error!(
+                "the index panicked while it was closed; what was synced before is safe"
+            );
+        }
+    }
+}
+
+/// Entries of one table between two keys, from either end.
+pub(super) struct Range<'e> {
+    engine: &'e Engine,
+    entries: sled::Iter,
+}
+
+impl Range<'_> {
+    /// The next entry from the low end.
+    pub(super) fn forward(&mut self) -> Result<Option<(Bytes, Bytes)>, Fault> {
+        let entries = &mut self.entries;
+        self.engine.guarded("read", |_| entries.next().transpose())
+    }
+
+    /// The next entry from the high end.
+    pub(super) fn backward(&mut self) -> Result<Option<(Bytes, Bytes)>, Fault> {
+        let entries = &mut self.entries;
+        self.engine
+            .guarded("read", |_| entries.next_back().transpose())
+    }
+}
+
+/// Why the database did not open.
+#[derive(Debug)]
+pub(super) enum OpenFailure {
+    /// The files cannot be used; others in their place could.
+    Files(String),
+    /// Something else is in the way; the files may be good.
+    Surroundings(Fault),
+}
+
+impl OpenFailure {
+    fn of(error: sled::Error) -> Self {
+        use std::io::ErrorKind::{
+            OutOfMemory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
+        };
+        let sled::Error::Io(error) = error else {
+            return Self::Files(error.to_string());
+        };
+        let locked = error.to_string().starts_with("could not acquire lock");
+        let surroundings = matches!(
+            error.kind(),
+            OutOfMemory | PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull
+        ) || matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE));
+        if locked || surroundings {
+            Self::Surroundings(Fault::io("the index cannot be opened", error))
+        } else {
+            Self::Files(error.to_string())
+        }
+    }
+}
+
+/// Whether an I/O error says that something is not where the engine left it.
+fn is_damage(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+    matches!(error.kind(), InvalidData | NotFound | UnexpectedEof)
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{open, try_open};
+    use super::super::{OpenOutcome, Sidecar};
+    use super::*;
+
+    #[test]
+    fn a_panic_in_the_engine_is_a_fault_and_nothing_more_is_asked_of_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let sidecar: Sidecar = open(directory.path());
+        let engine = &sidecar.engine;
+        let fault = engine
+            .guarded::<()>("read", |_| panic!("key {} is odd", 7))
+            .unwrap_err();
+        assert!(fault.to_string().contains("key 7 is odd"), "{fault}");
+        assert!(engine.get(Table::Meta, b"identity").is_err());
+        assert!(engine.put(Table::Meta, b"k", b"v").is_err());
+        assert!(engine.flush().is_err());
+        drop(sidecar);
+        let (_, outcome) = try_open(directory.path()).unwrap();
+        assert!(matches!(outcome, OpenOutcome::MovedAside { .. }));
+    }
+}

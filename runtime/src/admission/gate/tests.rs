@@ -1,0 +1,98 @@
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use super::*;
+
+fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[test]
+fn who_waits_is_let_in_in_the_order_of_arrival() {
+    let gate = Gate::new(1);
+    assert!(gate.try_enter());
+    let mut first = pin!(gate.enter());
+    let mut second = pin!(gate.enter());
+    assert!(poll(first.as_mut()).is_pending());
+    assert!(poll(second.as_mut()).is_pending());
+    gate.leave();
+    assert!(!gate.try_enter(), "those who wait come first");
+    assert!(poll(second.as_mut()).is_pending());
+    assert!(poll(first.as_mut()).is_ready());
+    gate.leave();
+    assert!(poll(second.as_mut()).is_ready());
+    gate.leave();
+    assert_eq!(gate.inside(), 0);
+    assert!(gate.try_enter());
+}
+
+#[test]
+fn who_gives_up_leaves_no_trace_even_after_being_let_in() {
+    let gate = Gate::new(1);
+    assert!(gate.try_enter());
+    {
+        let mut in_queue = pin!(gate.enter());
+        assert!(poll(in_queue.as_mut()).is_pending());
+    }
+    assert_eq!(gate.waiting.load(SeqCst), 0);
+    {
+        let mut let_in = pin!(gate.enter());
+        assert!(poll(let_in.as_mut()).is_pending());
+        gate.leave();
+        assert_eq!(gate.inside(), 1);
+    }
+    assert_eq!(gate.inside(), 0);
+    assert!(gate.try_enter());
+}
+
+#[test]
+fn until_empty_waits_for_those_inside_and_for_those_who_wait() {
+    let gate = Gate::new(1);
+    assert!(gate.try_enter());
+    let mut entering = pin!(gate.enter());
+    let mut emptied = pin!(gate.until_empty());
+    assert!(poll(entering.as_mut()).is_pending());
+    assert!(poll(emptied.as_mut()).is_pending());
+    gate.leave();
+    assert!(poll(emptied.as_mut()).is_pending());
+    assert!(poll(entering.as_mut()).is_ready());
+    gate.leave();
+    assert!(poll(emptied.as_mut()).is_ready());
+    assert!(poll(pin!(gate.until_empty())).is_ready());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_more_than_the_limit_are_inside_and_nobody_is_forgotten() {
+    const LIMIT: usize = 3;
+    let gate = Arc::new(Gate::new(LIMIT));
+    let inside = Arc::new(AtomicUsize::new(0));
+    let tasks: Vec<_> = (0..32)
+        .map(|_| {
+            let (gate, inside) = (gate.clone(), inside.clone());
+            tokio::spawn(async move {
+                for turn in 0..500 {
+                    if turn % 7 == 0 {
+                        // Gives up at once if it has to wait.
+                        tokio::select! {
+                            biased;
+                            () = gate.enter() => {}
+                            () = std::future::ready(()) => continue,
+                        }
+                    } else {
+                        gate.enter().await;
+                    }
+                    assert!(inside.fetch_add(1, SeqCst) < LIMIT);
+                    tokio::task::yield_now().await;
+                    inside.fetch_sub(1, SeqCst);
+                    gate.leave();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(gate.inside(), 0);
+}

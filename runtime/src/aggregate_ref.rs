@@ -1,0 +1,199 @@
+use std::sync::Arc;
+
+use foldhouse_store::{StreamId, Version};
+use tokio::sync::oneshot;
+use tracing::Instrument;
+use tracing::field::Empty;
+
+use crate::admission::admit;
+use crate::aggregate::Aggregate;
+use crate::command::Command;
+use crate::command_error::CommandError;
+use crate::command_options::CommandOptions;
+use crate::committed::Committed;
+use crate::query_error::QueryError;
+use crate::refusal::{NotRecorded, Refusal};
+use crate::slot::Slot;
+use crate::work::{CommandWork, QueryWork};
+
+/// A handle on one aggregate of a [`Runtime`](crate::Runtime): the way to send it commands and to ask about its state.
+///
+/// Making one does no I/O: the aggregate is hydrated by the first command or query. A clone is cheap, and any number
+/// of handles lead to the same, single actor.
+pub struct AggregateRef<A: Aggregate> {
+    slot: Arc<Slot<A>>,
+}
+
+impl<A: Aggregate> AggregateRef<A> {
+    pub(crate) fn new(slot: Arc<Slot<A>>) -> Self {
+        Self { slot }
+    }
+
+    /// The aggregate's stream.
+    #[must_use]
+    pub fn stream(&self) -> &StreamId {
+        &self.slot.stream
+    }
+
+    /// Sends a command and waits until its events are durable.
+    ///
+    /// Commands to one aggregate are decided in the order in which they were accepted, each on the state that the ones
+    /// before it left. Dropping the future gives up on the answer, and on a command that still waits for a place; one that
+    /// was accepted takes effect all the same.
+    ///
+    /// # Errors
+    /// [`CommandError`] says what the caller can do; [`CommandError::is_retry_safe`] says whether to send it again.
+    pub async fn send<C>(&self, command: C) -> Result<C::Reply, CommandError<C::Rejection>>
+    where
+        C: Command<Aggregate = A>,
+    {
+        self.execute(command, CommandOptions::new())
+            .await
+            .map(|committed| committed.reply)
+    }
+
+    /// Sends a command with an id, facts to record, or a choice to wait or not, and tells where its events stand.
+    ///
+    /// # Errors
+    /// As for [`AggregateRef::send`].
+    pub async fn execute<C>(
+        &self,
+        command: C,
+        options: impl Into<CommandOptions>,
+    ) -> Result<Committed<C::Reply>, CommandError<C::Rejection>>
+    where
+        C: Command<Aggregate = A>,
+    {
+        let options = options.into();
+        let span = tracing::debug_span!(
+            "command",
+            stream = %self.slot.stream,
+            command = std::any::type_name::<C>(),
+            version = Empty,
+            position = Empty,
+        );
+        // With nobody listening a command costs one check of the level, and nothing is carried along.
+        if span.is_disabled() {
+            return self.accept_and_await(command, options).await;
+        }
+        let outcome = self
+            .accept_and_await(command, options)
+            .instrument(span.clone())
+            .await;
+        match &outcome {
+            Ok(committed) => {
+                span.record("version", committed.version.get());
+                span.record("position", committed.position.get());
+            }
+            Err(error) => span.in_scope(|| tracing::debug!(%error, "not committed")),
+        }
+        outcome
+    }
+
+    async fn accept_and_await<C>(
+        &self,
+        command: C,
+        options: CommandOptions,
+    ) -> Result<Committed<C::Reply>, CommandError<C::Rejection>>
+    where
+        C: Command<Aggregate = A>,
+    {
+        let stream = || self.slot.stream.clone();
+        let permit = admit(&self.slot, options.when_full)
+            .await
+            .map_err(|limit| match self.slot.shared.is_closing() {
+                true => CommandError::refused(&stream(), shutting_down()),
+                false => CommandError::Overloaded {
+                    stream: stream(),
+                    limit,
+                },
+            })?;
+        let (answer, answered) = oneshot::channel();
+        self.slot.push(Box::new(CommandWork {
+            command,
+            command_id: options.command_id,
+            meta: options.meta,
+            permit,
+            answer,
+        }));
+        answered.await.unwrap_or_else(|_| {
+            Err(CommandError::NotRecorded {
+                stream: self.slot.stream.clone(),
+                reason: NotRecorded::ActorEnded,
+            })
+        })
+    }
+
+    /// Asks about the state, in turn with the commands.
+    ///
+    /// `query` sees the effect of every command that was accepted before it, and its result is given only when all of
+    /// that is durable.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub async fn query<R, F>(&self, query: F) -> Result<R, QueryError>
+    where
+        F: FnOnce(&A) -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.ask(move |state, _version| query(state)).await
+    }
+
+    /// The aggregate's version, in turn with the commands.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub async fn version(&self) -> Result<Version, QueryError> {
+        self.ask(|_state, version| version).await
+    }
+
+    async fn ask<R, F>(&self, query: F) -> Result<R, QueryError>
+    where
+        F: FnOnce(&A, Version) -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        let permit =
+            admit(&self.slot, None)
+                .await
+                .map_err(|limit| match self.slot.shared.is_closing() {
+                    true => QueryError::refused(&self.slot.stream, shutting_down()),
+                    false => QueryError::Overloaded {
+                        stream: self.slot.stream.clone(),
+                        limit,
+                    },
+                })?;
+        let (answer, answered) = oneshot::channel();
+        self.slot.push(Box::new(QueryWork {
+            query,
+            permit,
+            answer,
+        }));
+        answered.await.unwrap_or_else(|_| {
+            Err(QueryError::Unavailable {
+                stream: self.slot.stream.clone(),
+                reason: NotRecorded::ActorEnded,
+            })
+        })
+    }
+}
+
+/// While the runtime waits for its last answers nobody is let in: a limit is not what to tell then.
+fn shutting_down() -> Refusal {
+    Refusal::NotRecorded(NotRecorded::ShuttingDown)
+}
+
+impl<A: Aggregate> Clone for AggregateRef<A> {
+    fn clone(&self) -> Self {
+        Self {
+            slot: Arc::clone(&self.slot),
+        }
+    }
+}
+
+impl<A: Aggregate> std::fmt::Debug for AggregateRef<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("AggregateRef")
+            .field(&self.slot.stream)
+            .finish()
+    }
+}

@@ -1,0 +1,217 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use foldhouse_store::{
+    Append, ExpectedVersion, NewEvent, OnSettled, Payload, Store, StreamAppend, Verdict, Version,
+};
+use smallvec::SmallVec;
+use uuid::Uuid;
+
+use crate::actor::Ended;
+use crate::aggregate::Aggregate;
+use crate::append_limits;
+use crate::command::{CommandContext, CommandMeta};
+use crate::command_error::InvalidEvents;
+use crate::command_ids::CommandIds;
+use crate::event_codec::{EventTypes, encode};
+use crate::event_id::EventIds;
+use crate::hydrate::Hydrated;
+use crate::refusal::{PanickedIn, panic_message};
+use crate::slot::Slot;
+use crate::snapshots::SnapshotJob;
+
+/// Events as they go to the store.
+pub(crate) type Encoded = SmallVec<[NewEvent; 1]>;
+
+/// An aggregate's state in memory, which runs ahead of what is durable.
+pub(crate) struct Cell<A: Aggregate> {
+    slot: Arc<Slot<A>>,
+    epoch: u64,
+    state: A,
+    version: Version,
+    /// The version from which on a snapshot is due.
+    snapshot_due: u64,
+    command_ids: CommandIds,
+    event_ids: EventIds,
+    event_types: EventTypes,
+    /// Where payloads are written before their length is known.
+    scratch: Vec<u8>,
+}
+
+impl<A: Aggregate> Cell<A> {
+    pub(crate) fn new(slot: Arc<Slot<A>>, epoch: u64, hydrated: Hydrated<A>) -> Self {
+        let every = slot.shared.options.snapshot_every_events;
+        Self {
+            epoch,
+            state: hydrated.state,
+            version: hydrated.version,
+            snapshot_due: hydrated.snapshot_version.get().saturating_add(every),
+            command_ids: CommandIds::new(&*slot.shared.options.clock),
+            event_ids: EventIds::of(&slot.stream),
+            event_types: EventTypes::default(),
+            scratch: Vec::new(),
+            slot,
+        }
+    }
+
+    pub(crate) fn slot(&self) -> &Arc<Slot<A>> {
+        &self.slot
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.slot.shared.store
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    pub(crate) fn state(&self) -> &A {
+        &self.state
+    }
+
+    pub(crate) fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Whether everything that the state rests on is durable.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.slot.is_durable(self.version)
+    }
+
+    pub(crate) fn check_void(&self) -> Result<(), Ended> {
+        if self.slot.is_voided(self.epoch) {
+            return Err(Ended::Voided(self.slot.stream.clone()));
+        }
+        Ok(())
+    }
+
+    /// What a command that is decided now may know.
+    pub(crate) fn context(
+        &mut self,
+        command_id: Option<Uuid>,
+        meta: Option<Box<CommandMeta>>,
+    ) -> CommandContext {
+        let now = self.slot.shared.options.clock.now();
+        CommandContext {
+            now,
+            command_id: command_id.unwrap_or_else(|| self.command_ids.next(now)),
+            meta: meta.map(|meta| *meta).unwrap_or_default(),
+        }
+    }
+
+    /// Writes the events as they go to the store behind `encoded`, where they need not be moved again. Does not touch the
+    /// state; the outer error is what a panic said.
+    pub(crate) fn encode(
+        &mut self,
+        events: &[A::Event],
+        context: &mut CommandContext,
+        encoded: &mut Encoded,
+    ) -> Result<Result<(), InvalidEvents>, String> {
+        // Unwind safe: what is half written is never read.
+        let encoding = AssertUnwindSafe(|| self.encode_all(events, context, encoded));
+        catch_unwind(encoding).map_err(panic_message)
+    }
+
+    fn encode_all(
+        &mut self,
+        events: &[A::Event],
+        context: &mut CommandContext,
+        encoded: &mut Encoded,
+    ) -> Result<(), InvalidEvents> {
+        let meta = &mut context.meta;
+        append_limits::check(&self.slot.stream, events.len(), meta)?;
+        encoded.reserve(events.len());
+        let last = events.len().saturating_sub(1);
+        for (index, event) in events.iter().enumerate() {
+            let event_type = encode(event, &mut self.scratch)?;
+            append_limits::check_event_type(&self.slot.stream, event_type)?;
+            let metadata = if index == last {
+                std::mem::take(&mut meta.metadata)
+            } else {
+                meta.metadata.clone()
+            };
+            // An append holds far fewer events than u32 counts.
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            encoded.push(NewEvent {
+                id: self.event_ids.id(context.command_id, index),
+                event_type: self.event_types.shared(event_type),
+                schema_version: A::event_schema(event),
+                effective_at: meta.effective_at,
+                correlation_id: meta.correlation_id,
+                causation_id: meta.causation_id,
+                user: meta.user.clone(),
+                metadata,
+                payload: Payload::message_pack(Bytes::copy_from_slice(&self.scratch)),
+            });
+        }
+        Ok(())
+    }
+
+    /// Applies the events to the state. After a panic the state is worth nothing and the actor has to end.
+    pub(crate) fn apply(&mut self, events: &[A::Event]) -> Result<(), String> {
+        // Unwind safe: on a panic the state is thrown away.
+        catch_unwind(AssertUnwindSafe(|| {
+            for event in events {
+                self.state.apply(event);
+            }
+        }))
+        .map_err(panic_message)?;
+        self.version = Version::new(self.version.get().saturating_add(events.len() as u64));
+        Ok(())
+    }
+
+    /// Submits events that are already applied.
+    /// Submits events that are already applied. If they are refused, the state has what will never be there, and the
+    /// actor ends before it decides anything on it: another writer's events could stand at the versions it counts on.
+    pub(crate) fn submit(&self, events: Encoded, settled: OnSettled) -> Result<(), Ended> {
+        let before = self.version.get().saturating_sub(events.len() as u64);
+        let append = self.append(Version::new(before), events);
+        self.unless_refused(self.store().submit(append, settled))
+    }
+
+    /// Asks the store to say when everything that the state rests on is durable.
+    pub(crate) fn submit_check(&self, settled: OnSettled) -> Result<(), Ended> {
+        let append = self.append(self.version, SmallVec::new());
+        self.unless_refused(self.store().submit(append, settled))
+    }
+
+    fn unless_refused(&self, verdict: Verdict) -> Result<(), Ended> {
+        match verdict {
+            Verdict::Taken => Ok(()),
+            Verdict::Refused => Err(Ended::Voided(self.slot.stream.clone())),
+        }
+    }
+
+    fn append(&self, expected: Version, events: Encoded) -> Append {
+        let part = StreamAppend {
+            stream: self.slot.stream.clone(),
+            expected: ExpectedVersion::Exact(expected),
+            events,
+        };
+        let mut streams = SmallVec::new();
+        streams.push(part);
+        Append { streams }
+    }
+
+    /// A snapshot of the state as it is now, if one is due. To be saved once the last of `events` is durable.
+    pub(crate) fn snapshot_if_due(&mut self, events: &[NewEvent]) -> Option<Box<SnapshotJob<A>>> {
+        if self.version.get() < self.snapshot_due {
+            return None;
+        }
+        let last = events.last()?;
+        let job = SnapshotJob::begin(&self.slot, &self.state, self.version, last.id)?;
+        let every = self.slot.shared.options.snapshot_every_events;
+        self.snapshot_due = self.version.get().saturating_add(every);
+        Some(Box::new(job))
+    }
+
+    pub(crate) fn panicked(&self, step: PanickedIn, message: String) -> Ended {
+        Ended::Panicked {
+            stream: self.slot.stream.clone(),
+            step,
+            message,
+        }
+    }
+}

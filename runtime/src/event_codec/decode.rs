@@ -1,0 +1,200 @@
+use std::fmt::Display;
+use std::panic::catch_unwind;
+
+use foldhouse_store::{Codec, RecordedEvent};
+use rmp_serde::decode::ReadRefReader;
+use serde::de::value::StrDeserializer;
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, VariantAccess,
+    Visitor,
+};
+
+use crate::refusal::panic_message;
+
+use super::{EVENT_PAYLOAD_BYTES_MAX, EventCodecError, NESTING_DEPTH_MAX};
+
+/// Reads one event.
+pub(crate) fn decode<E: DeserializeOwned>(event: &RecordedEvent) -> Result<E, EventCodecError> {
+    let event_type = &*event.event_type;
+    if event.payload.codec != Codec::MessagePack {
+        return Err(EventCodecError::Codec {
+            event_type: event_type.to_owned(),
+            codec: event.payload.codec,
+        });
+    }
+    if let Some(key_id) = event.payload.key_id {
+        return Err(EventCodecError::Encrypted {
+            event_type: event_type.to_owned(),
+            key_id: key_id.get(),
+        });
+    }
+    let bytes = &*event.payload.bytes;
+    if bytes.len() > EVENT_PAYLOAD_BYTES_MAX {
+        return Err(EventCodecError::TooLarge {
+            event_type: event_type.to_owned(),
+            bytes: bytes.len(),
+        });
+    }
+    let variant = VariantDeserializer { event_type, bytes };
+    E::deserialize(variant).map_err(|failure| match failure {
+        Failure::UnknownVariant => EventCodecError::UnknownType {
+            event_type: event_type.to_owned(),
+        },
+        Failure::Other(what) => EventCodecError::Payload {
+            event_type: event_type.to_owned(),
+            what,
+        },
+    })
+}
+
+/// Reads one value that fills `bytes` exactly.
+pub(crate) fn decode_value<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    // Unwind safe: nothing is left of a value that panics while it is read.
+    let decoded = catch_unwind(|| {
+        let mut content = message_pack(bytes);
+        let value = T::deserialize(&mut content).map_err(|error| error.to_string())?;
+        at_end(content).map_err(|failure| failure.to_string())?;
+        Ok(value)
+    });
+    decoded.unwrap_or_else(|panic| Err(format!("reading it panicked: {}", panic_message(panic))))
+}
+
+type MessagePack<'de> = rmp_serde::Deserializer<ReadRefReader<'de, [u8]>>;
+
+fn message_pack(bytes: &[u8]) -> MessagePack<'_> {
+    let mut content = rmp_serde::Deserializer::from_read_ref(bytes);
+    // rmp fails when it comes to its maximum, not beyond it.
+    content.set_max_depth(NESTING_DEPTH_MAX + 1);
+    content
+}
+
+/// rmp does not say how far it has read; asking for a number fails in this one way only where no byte is left.
+fn at_end(mut content: MessagePack<'_>) -> Result<(), Failure> {
+    let probe: Result<i128, _> = serde::Deserialize::deserialize(&mut content);
+    match probe {
+        Err(rmp_serde::decode::Error::InvalidMarkerRead(_)) => Ok(()),
+        _ => Err(Failure::Other("bytes follow the value".to_owned())),
+    }
+}
+
+#[derive(Debug)]
+enum Failure {
+    UnknownVariant,
+    Other(String),
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::UnknownVariant => f.write_str("unknown variant"),
+            Self::Other(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl serde::de::Error for Failure {
+    fn custom<T: Display>(message: T) -> Self {
+        Self::Other(message.to_string())
+    }
+
+    fn unknown_variant(_variant: &str, _expected: &'static [&'static str]) -> Self {
+        Self::UnknownVariant
+    }
+}
+
+impl From<rmp_serde::decode::Error> for Failure {
+    fn from(error: rmp_serde::decode::Error) -> Self {
+        Self::Other(error.to_string())
+    }
+}
+
+/// An enum whose variant name and content come from different places.
+struct VariantDeserializer<'de> {
+    event_type: &'de str,
+    bytes: &'de [u8],
+}
+
+impl<'de> Deserializer<'de> for VariantDeserializer<'de> {
+    type Error = Failure;
+
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        visitor.visit_enum(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+impl<'de> EnumAccess<'de> for VariantDeserializer<'de> {
+    type Error = Failure;
+    type Variant = Content<'de>;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(
+        self,
+        seed: V,
+    ) -> Result<(V::Value, Content<'de>), Failure> {
+        let name: StrDeserializer<'de, Failure> = self.event_type.into_deserializer();
+        Ok((seed.deserialize(name)?, Content(self.bytes)))
+    }
+}
+
+struct Content<'de>(&'de [u8]);
+
+impl<'de> Content<'de> {
+    fn read<T>(
+        self,
+        read: impl FnOnce(&mut MessagePack<'de>) -> Result<T, rmp_serde::decode::Error>,
+    ) -> Result<T, Failure> {
+        let mut content = message_pack(self.0);
+        let value = read(&mut content)?;
+        at_end(content)?;
+        Ok(value)
+    }
+}
+
+impl<'de> VariantAccess<'de> for Content<'de> {
+    type Error = Failure;
+
+    fn unit_variant(self) -> Result<(), Failure> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::Other(format!(
+                "the variant has no fields, but {} bytes are there",
+                self.0.len()
+            )))
+        }
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Failure> {
+        self.read(|content| seed.deserialize(content))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, Failure> {
+        self.read(|content| content.deserialize_seq(visitor))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        self.read(|content| content.deserialize_struct("", fields, visitor))
+    }
+}

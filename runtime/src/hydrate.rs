@@ -1,0 +1,159 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use foldhouse_store::{
+    Append, EventStoreExt, ExpectedVersion, RecordedEvent, Snapshot, Store, StreamId, StreamQuery,
+    Version,
+};
+
+use crate::aggregate::Aggregate;
+use crate::command_error::not_recorded;
+use crate::event_codec::decode;
+use crate::refusal::{NotRecorded, Refusal, UnreadableStream, panic_message};
+use crate::snapshots::decode_state;
+
+/// An aggregate as its stream has it.
+pub(crate) struct Hydrated<A> {
+    pub(crate) state: A,
+    pub(crate) version: Version,
+    /// The version of the snapshot that it came from; [`Version::EMPTY`] without one.
+    pub(crate) snapshot_version: Version,
+}
+
+/// Events of one read.
+const PAGE_EVENTS: usize = 1_000;
+
+/// Brings an aggregate back from its latest snapshot and the events behind it.
+pub(crate) async fn hydrate<A: Aggregate>(
+    store: &dyn Store,
+    stream: &StreamId,
+) -> Result<Hydrated<A>, Refusal> {
+    // An earlier actor may have left appends in flight. Once this check is answered, each is durable or void.
+    let check = || store.append(Append::check(stream.clone(), ExpectedVersion::Any));
+    let mut settled = check().await;
+    if settled.is_err() {
+        // It falls with the appends that it waited for, which is no reason to refuse what was not built on them.
+        settled = check().await;
+    }
+    settled.map_err(|error| Refusal::NotRecorded(not_recorded(error)))?;
+    if let Some(snapshot) = usable_snapshot::<A>(store, stream).await? {
+        return replay(store, stream, snapshot).await;
+    }
+    let empty = Hydrated {
+        state: A::default(),
+        version: Version::EMPTY,
+        snapshot_version: Version::EMPTY,
+    };
+    replay(store, stream, empty).await
+}
+
+/// The state in the stream's snapshot, if it is of this shape and of this history.
+async fn usable_snapshot<A: Aggregate>(
+    store: &dyn Store,
+    stream: &StreamId,
+) -> Result<Option<Hydrated<A>>, Refusal> {
+    let snapshot = match store.load_snapshot(stream).await {
+        Ok(Some(snapshot)) => snapshot,
+        Ok(None) => return Ok(None),
+        Err(error) => {
+            tracing::warn!(%stream, %error, "a snapshot could not be read and is not used");
+            return Ok(None);
+        }
+    };
+    if snapshot.state_schema != A::STATE_SCHEMA {
+        tracing::debug!(%stream, found = snapshot.state_schema, wanted = A::STATE_SCHEMA,
+            "a snapshot has another state schema and is not used");
+        return Ok(None);
+    }
+    if !is_of_this_history(store, &snapshot).await? {
+        tracing::warn!(%stream, version = %snapshot.version, "a snapshot is of another history and is not used");
+        return Ok(None);
+    }
+    match decode_state(&snapshot.payload) {
+        Ok(state) => Ok(Some(Hydrated {
+            state,
+            version: snapshot.version,
+            snapshot_version: snapshot.version,
+        })),
+        Err(error) => {
+            tracing::warn!(%stream, version = %snapshot.version, error, "a snapshot cannot be decoded and is not used");
+            Ok(None)
+        }
+    }
+}
+
+async fn is_of_this_history(store: &dyn Store, snapshot: &Snapshot) -> Result<bool, Refusal> {
+    let query = StreamQuery::since(snapshot.stream.clone(), snapshot.version, 1);
+    let page = store
+        .read_stream(query)
+        .await
+        .map_err(|error| Refusal::from_read(&snapshot.stream, error))?;
+    Ok(page
+        .events
+        .first()
+        .is_some_and(|event| event.version == snapshot.version && event.id == snapshot.event_id))
+}
+
+async fn replay<A: Aggregate>(
+    store: &dyn Store,
+    stream: &StreamId,
+    mut hydrated: Hydrated<A>,
+) -> Result<Hydrated<A>, Refusal> {
+    let mut next = Some(hydrated.version.next());
+    while let Some(from) = next {
+        let page = store
+            .read_stream(StreamQuery::since(stream.clone(), from, PAGE_EVENTS))
+            .await
+            .map_err(|error| Refusal::from_read(stream, error))?;
+        for event in &page.events {
+            apply(&mut hydrated, event)?;
+        }
+        next = page.next;
+        if next.is_some() {
+            // A long replay must not keep others from their turn.
+            tokio::task::yield_now().await;
+        }
+    }
+    tracing::debug!(%stream, version = %hydrated.version, snapshot = %hydrated.snapshot_version, "hydrated");
+    Ok(hydrated)
+}
+
+fn apply<A: Aggregate>(hydrated: &mut Hydrated<A>, event: &RecordedEvent) -> Result<(), Refusal> {
+    if event.version != hydrated.version.next() {
+        let gap = format!(
+            "it gave version {} of {} behind version {}",
+            event.version, event.stream, hydrated.version
+        );
+        return Err(Refusal::NotRecorded(NotRecorded::Store(gap.into())));
+    }
+    // Unwind safe: after a panic the state is thrown away.
+    let applied = catch_unwind(AssertUnwindSafe(|| {
+        decode(event).map(|decoded| hydrated.state.apply(&decoded))
+    }));
+    match applied {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            return Err(unreadable(UnreadableStream::Event {
+                stream: event.stream.clone(),
+                version: event.version,
+                event_type: Arc::clone(&event.event_type),
+                schema_version: event.schema_version,
+                error,
+            }));
+        }
+        Err(panic) => {
+            return Err(unreadable(UnreadableStream::Apply {
+                stream: event.stream.clone(),
+                version: event.version,
+                event_type: Arc::clone(&event.event_type),
+                message: panic_message(panic),
+            }));
+        }
+    }
+    hydrated.version = event.version;
+    Ok(())
+}
+
+fn unreadable(what: UnreadableStream) -> Refusal {
+    Refusal::Unreadable(Arc::new(what))
+}

@@ -1,0 +1,184 @@
+//! Event-sourced aggregates as supervised actors, over a journal that is the truth.
+//!
+//! For domains that must answer "what was the exact state of this account on that day, and who changed it": ledgers,
+//! stock, reservations. You write the rules as pure functions; foldhouse runs them, one actor for each aggregate, records
+//! their events durably, and keeps read models up to date.
+//!
+//! It is a library in your process. It is not a server, not distributed, and not a message bus.
+//!
+//! # Quick start
+//!
+//! An aggregate is a state, its events, and how an event changes the state. A command decides on the state which events
+//! to record, or says no. Both are pure: no I/O, no clock, no randomness.
+//!
+//! ```
+//! use foldhouse::{Aggregate, Command, CommandContext, Decided, Decision};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Clone, Default, Serialize, Deserialize)]
+//! struct Counter(u64);
+//!
+//! #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+//! enum CounterEvent {
+//!     Added { by: u64 },
+//! }
+//!
+//! impl Aggregate for Counter {
+//!     const TYPE: &'static str = "counter";
+//!     type Event = CounterEvent;
+//!     fn apply(&mut self, CounterEvent::Added { by }: &CounterEvent) {
+//!         self.0 += by;
+//!     }
+//! }
+//!
+//! struct Increment(u64);
+//!
+//! #[derive(Debug, PartialEq, thiserror::Error)]
+//! #[error("a counter does not go beyond 100, and it is at {0}")]
+//! struct TooMuch(u64);
+//!
+//! impl Command for Increment {
+//!     type Aggregate = Counter;
+//!     type Reply = u64;
+//!     type Rejection = TooMuch;
+//!     fn decide(&self, counter: &Counter, _: &CommandContext) -> Decided<Self> {
+//!         match counter.0 + self.0 {
+//!             after @ ..=100 => Ok(Decision::event(CounterEvent::Added { by: self.0 }, after)),
+//!             _ => Err(TooMuch(counter.0)),
+//!         }
+//!     }
+//! }
+//! # fn main() {
+//! // Its test needs no store and no actor:
+//! use foldhouse::testing::given;
+//!
+//! given::<Counter>([CounterEvent::Added { by: 90 }])
+//!     .when(Increment(10))
+//!     .then([CounterEvent::Added { by: 10 }])
+//!     .then_reply(&100);
+//! given::<Counter>([CounterEvent::Added { by: 90 }])
+//!     .when(Increment(11))
+//!     .then_rejected(&TooMuch(90));
+//! # }
+//! ```
+//!
+//! A runtime over a store brings it to life. `send` returns when the events are durable:
+//!
+//! ```
+//! # use foldhouse::{Aggregate, Command, CommandContext, Decided, Decision, Never};
+//! # #[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
+//! # struct Counter(u64);
+//! # #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+//! # enum CounterEvent { Added { by: u64 } }
+//! # impl Aggregate for Counter {
+//! #     const TYPE: &'static str = "counter";
+//! #     type Event = CounterEvent;
+//! #     fn apply(&mut self, CounterEvent::Added { by }: &CounterEvent) { self.0 += by; }
+//! # }
+//! # struct Increment(u64);
+//! # impl Command for Increment {
+//! #     type Aggregate = Counter;
+//! #     type Reply = u64;
+//! #     type Rejection = Never;
+//! #     fn decide(&self, counter: &Counter, _: &CommandContext) -> Decided<Self> {
+//! #         Ok(Decision::event(CounterEvent::Added { by: self.0 }, counter.0 + self.0))
+//! #     }
+//! # }
+//! use std::{sync::Arc, time::Duration};
+//!
+//! use foldhouse::{MemoryStore, Runtime};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let runtime = Runtime::builder(Arc::new(MemoryStore::new())).start().await?;
+//! let visits = runtime.aggregate::<Counter>("acme", "visits")?;
+//!
+//! assert_eq!(visits.send(Increment(40)).await?, 40);
+//! assert_eq!(visits.query(|counter| counter.0).await?, 40);
+//!
+//! runtime.shutdown(Duration::from_secs(10)).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Layout
+//!
+//! - The domain: [`Aggregate`], [`Event`], [`Command`], [`Decision`]; [`testing`] for given/when/then.
+//! - The runtime: [`Runtime`], [`AggregateRef`], [`CommandOptions`], [`Committed`].
+//! - Its answers when something fails: [`CommandError`], [`QueryError`], sorted by what the caller can do.
+//! - Read models: [`Projection`], [`Table`], [`ProjectionRef`].
+//! - [`semantics`]: order, durability and failure on one page.
+#![warn(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
+
+#[doc = include_str!("semantics.md")]
+pub mod semantics {}
+
+// What the domain defines.
+mod aggregate;
+mod command;
+mod event;
+pub mod testing;
+
+// What a caller holds, and the answers it gets.
+mod aggregate_ref;
+mod command_error;
+mod command_options;
+mod committed;
+mod options;
+mod projection;
+mod query_error;
+mod refusal;
+mod runtime;
+mod shutdown;
+
+// The way of a command.
+mod actor;
+mod admission;
+mod append_limits;
+mod cell;
+mod command_ids;
+mod directory;
+mod event_codec;
+mod event_id;
+mod hydrate;
+mod shared;
+mod slot;
+mod snapshots;
+mod supervisor;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
+pub use aggregate::Aggregate;
+pub use aggregate_ref::AggregateRef;
+pub use command::{Command, CommandContext, CommandMeta, Decided, Decision, EventOf, Never};
+pub use command_error::{CommandError, InvalidEvents};
+pub use command_options::CommandOptions;
+pub use committed::Committed;
+pub use event::Event;
+pub use event_codec::{EVENT_PAYLOAD_BYTES_MAX, EventCodecError, NESTING_DEPTH_MAX, decode_event};
+pub use event_id::event_id;
+pub use options::{RuntimeBuilder, WhenFull};
+pub use projection::{
+    ParkedEvent, ProjectError, Projection, ProjectionError, ProjectionRef, ProjectionStatus,
+    ROW_BYTES_MAX, Table, WaitError,
+};
+pub use query_error::QueryError;
+pub use refusal::{NotRecorded, Overloaded, PanickedIn, UnreadableStream};
+pub use runtime::{AddressError, Runtime, StartError};
+pub use shutdown::{ProjectionReport, ShutdownIncomplete, ShutdownReport};
+pub use snapshots::SNAPSHOT_BYTES_MAX;
+
+#[doc(no_inline)]
+pub use foldhouse_store::{
+    AppendError, Clock, EventStore, EventStoreExt, ExpectedVersion, InvalidStreamId,
+    JournalOptions, JournalStore, MemoryStore, Metadata, OpenError, Page, Position, RawLogLimit,
+    ReadError, RecordedEvent, RecoveryReport, Store, StreamId, StreamQuery, SystemClock, Timestamp,
+    Version, raw_log_limit,
+};

@@ -1,0 +1,120 @@
+use std::sync::Arc;
+
+use foldhouse_store::{Clock, Store, SystemClock};
+
+use crate::runtime::{Runtime, StartError};
+
+/// What a caller gets when a limit on commands in flight is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// It waits for its turn, in the order of arrival.
+    #[default]
+    Wait,
+    /// It gets [`CommandError::Overloaded`](crate::CommandError::Overloaded) at once.
+    Refuse,
+}
+
+/// The highest limit on commands in flight that makes sense: what waits is in memory.
+const COMMANDS_IN_FLIGHT_LIMIT: usize = u32::MAX as usize;
+
+/// Sets up a [`Runtime`].
+#[must_use]
+pub struct RuntimeBuilder {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) options: Options,
+}
+
+#[derive(Clone)]
+pub(crate) struct Options {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) commands_in_flight_max: usize,
+    pub(crate) commands_in_flight_per_aggregate_max: usize,
+    pub(crate) snapshot_every_events: u64,
+    pub(crate) when_full: WhenFull,
+}
+
+impl RuntimeBuilder {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            options: Options {
+                clock: Arc::new(SystemClock),
+                commands_in_flight_max: 65_536,
+                commands_in_flight_per_aggregate_max: 8_192,
+                snapshot_every_events: 1_000,
+                when_full: WhenFull::Wait,
+            },
+        }
+    }
+
+    /// Where time and fresh command ids come from; the machine's clock if nothing is said.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.options.clock = Arc::new(clock);
+        self
+    }
+
+    /// The most commands and queries in flight (accepted, not answered) in the whole runtime; 65,536 if nothing is said.
+    pub fn commands_in_flight_max(mut self, commands: usize) -> Self {
+        self.options.commands_in_flight_max = commands;
+        self
+    }
+
+    /// The most commands and queries in flight at one aggregate; 8,192 if nothing is said.
+    pub fn commands_in_flight_per_aggregate_max(mut self, commands: usize) -> Self {
+        self.options.commands_in_flight_per_aggregate_max = commands;
+        self
+    }
+
+    /// After how many events an aggregate's state is kept as a snapshot; 1,000 if nothing is said, `u64::MAX` for
+    /// never. A snapshot clones the state on the aggregate's own turn; encoding and saving it happen beside.
+    pub fn snapshot_every_events(mut self, events: u64) -> Self {
+        self.options.snapshot_every_events = events;
+        self
+    }
+
+    /// What callers get when a limit is reached, unless they choose for themselves
+    /// ([`CommandOptions::when_full`](crate::CommandOptions::when_full)); they wait if nothing is said.
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.options.when_full = when_full;
+        self
+    }
+
+    /// Starts the runtime on the current tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`]: an option does not fit.
+    pub async fn start(self) -> Result<Runtime, StartError> {
+        let options = &self.options;
+        for (option, value) in [
+            ("commands_in_flight_max", options.commands_in_flight_max),
+            (
+                "commands_in_flight_per_aggregate_max",
+                options.commands_in_flight_per_aggregate_max,
+            ),
+        ] {
+            let limit = COMMANDS_IN_FLIGHT_LIMIT;
+            if value == 0 || value > limit {
+                return Err(StartError::Option {
+                    option,
+                    value: value as u64,
+                    limit: limit as u64,
+                });
+            }
+        }
+        if options.snapshot_every_events == 0 {
+            return Err(StartError::Option {
+                option: "snapshot_every_events",
+                value: 0,
+                limit: u64::MAX,
+            });
+        }
+        Runtime::start(self.store, self.options).await
+    }
+}
+
+impl std::fmt::Debug for RuntimeBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RuntimeBuilder").finish_non_exhaustive()
+    }
+}

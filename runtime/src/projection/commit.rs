@@ -1,0 +1,209 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use foldhouse_store::{
+    Change, Checkpoint, Fault, Position, READ_MODEL_KEY_BYTES_MAX, ReadError, Store,
+};
+use serde::Serialize;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::live::Live;
+use super::{Projection, TableOf};
+use crate::refusal::panic_message;
+
+/// The most that one row may take in the store, in bytes.
+pub const ROW_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// While a projection catches up, its rows are kept this often: most of them change again and again, and a row costs
+/// the store more than an event costs the projection. It is also the most that is read twice after a crash.
+const COMMIT_EVERY: Duration = Duration::from_secs(1);
+/// Or when so many have changed, to bound what is encoded at a time.
+const COMMIT_ROWS: usize = 50_000;
+/// When nothing has changed, the checkpoint alone is kept every so many events.
+const COMMIT_EVERY_EVENTS: u64 = 10_000;
+
+/// Lets the store keep the rows of a projection, one commit at a time, while the projection goes on.
+pub(super) struct Commits {
+    store: Arc<dyn Store>,
+    /// Up to where the store keeps the rows, and since when.
+    kept: Position,
+    kept_at: Instant,
+    in_flight: Option<InFlight>,
+    /// Whether the last one failed. Then the next is waited for, so that failures in a row are seen as such.
+    failed: bool,
+}
+
+/// A commit on its way.
+struct InFlight {
+    /// Up to where its rows go.
+    position: Position,
+    task: JoinHandle<Result<(), ReadError>>,
+    /// What the task gave, once it was asked.
+    outcome: Option<Result<(), ReadError>>,
+}
+
+impl InFlight {
+    async fn outcome(&mut self) -> &Result<(), ReadError> {
+        if self.outcome.is_none() {
+            let outcome = (&mut self.task).await;
+            let panicked = |error| Err(ReadError::Io(Fault::new(format!("{error}"))));
+            self.outcome = Some(outcome.unwrap_or_else(panicked));
+        }
+        self.outcome.as_ref().unwrap_or(&Ok(()))
+    }
+
+    fn has_ended(&self) -> bool {
+        self.outcome.is_some() || self.task.is_finished()
+    }
+}
+
+impl Commits {
+    pub(super) fn new(store: Arc<dyn Store>, kept: Position) -> Self {
+        Self {
+            store,
+            kept,
+            kept_at: Instant::now(),
+            in_flight: None,
+            failed: false,
+        }
+    }
+
+    /// Sees to the commit in flight, if it has ended, and begins the next, if it is time.
+    pub(super) async fn step<P: Projection>(
+        &mut self,
+        live: &Live<P>,
+        at_head: bool,
+    ) -> Result<(), String> {
+        if self.failed {
+            return self.finish(live).await;
+        }
+        let (changes, position) = (live.read().change_count(), live.position());
+        let is_full = changes >= COMMIT_ROWS;
+        if let Some(commit) = &self.in_flight {
+            if !commit.has_ended() && !is_full {
+                return Ok(());
+            }
+            self.settle(live).await?;
+        }
+        let behind = position.get().saturating_sub(self.kept.get());
+        let is_due = if at_head {
+            changes > 0 || behind >= COMMIT_EVERY_EVENTS
+        } else {
+            behind > 0 && self.kept_at.elapsed() >= COMMIT_EVERY
+        };
+        if is_full || is_due {
+            self.begin(live)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps everything, and waits until that is done.
+    pub(super) async fn finish<P: Projection>(&mut self, live: &Live<P>) -> Result<(), String> {
+        self.settle(live).await?;
+        if self.kept != live.position() || live.read().change_count() > 0 {
+            self.begin(live)?;
+        }
+        self.settle(live).await
+    }
+
+    /// Waits until the commit in flight has ended; for ever if there is none.
+    pub(super) async fn until_ended(&mut self) {
+        match &mut self.in_flight {
+            Some(commit) => {
+                commit.outcome().await.as_ref().ok();
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    fn begin<P: Projection>(&mut self, live: &Live<P>) -> Result<(), String> {
+        // The actor is the only writer, so rows and position belong together.
+        let position = live.position();
+        let changes = encode_changes::<P>(&live.read()).inspect_err(|_| self.failed = true)?;
+        live.write().begin_commit();
+        let checkpoint = Checkpoint {
+            position,
+            model_version: P::MODEL_VERSION,
+        };
+        let store = Arc::clone(&self.store);
+        self.in_flight = Some(InFlight {
+            position,
+            task: tokio::spawn(async move { store.commit(P::NAME, checkpoint, changes).await }),
+            outcome: None,
+        });
+        Ok(())
+    }
+
+    /// Waits for the commit in flight, if there is one.
+    async fn settle<P: Projection>(&mut self, live: &Live<P>) -> Result<(), String> {
+        let Some(commit) = &mut self.in_flight else {
+            return Ok(());
+        };
+        let error = commit
+            .outcome()
+            .await
+            .as_ref()
+            .err()
+            .map(ToString::to_string);
+        let position = commit.position;
+        self.in_flight = None;
+        self.failed = error.is_some();
+        self.kept_at = Instant::now();
+        live.write().end_commit(!self.failed);
+        if let Some(error) = error {
+            return Err(format!("the rows were not kept: {error}"));
+        }
+        self.kept = position;
+        tracing::trace!(projection = P::NAME, %position, "rows kept");
+        Ok(())
+    }
+}
+
+/// What the store has to keep, encoded.
+pub(super) fn encode_changes<P: Projection>(table: &TableOf<P>) -> Result<Vec<Change>, String> {
+    // Unwind safe: the table is only read.
+    catch_unwind(AssertUnwindSafe(|| {
+        table
+            .changes()
+            .map(|(key, row)| {
+                let key = encode_key(key)?;
+                let value = row.map(encode_row).transpose()?;
+                Ok(Change { key, value })
+            })
+            .collect()
+    }))
+    .unwrap_or_else(|panic| {
+        Err(format!(
+            "a row's encoding panicked: {}",
+            panic_message(panic)
+        ))
+    })
+}
+
+/// Named fields: by place, two keys that leave out different fields could be the same bytes.
+fn encode_key(key: &impl Serialize) -> Result<Vec<u8>, String> {
+    let bytes =
+        rmp_serde::to_vec_named(key).map_err(|error| format!("a key's encoding: {error}"))?;
+    if bytes.len() > READ_MODEL_KEY_BYTES_MAX {
+        return Err(format!(
+            "a key takes {} bytes; the limit is {READ_MODEL_KEY_BYTES_MAX}",
+            bytes.len()
+        ));
+    }
+    Ok(bytes)
+}
+
+/// Named fields: a row may get a new one with `#[serde(default)]` and keep the rows that are there.
+fn encode_row(row: &impl Serialize) -> Result<Vec<u8>, String> {
+    let bytes =
+        rmp_serde::to_vec_named(row).map_err(|error| format!("a row's encoding: {error}"))?;
+    if bytes.len() > ROW_BYTES_MAX {
+        return Err(format!(
+            "a row takes {} bytes; the limit is {ROW_BYTES_MAX}",
+            bytes.len()
+        ));
+    }
+    Ok(bytes)
+}

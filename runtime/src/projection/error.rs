@@ -1,0 +1,113 @@
+use std::fmt;
+use std::time::Duration;
+
+use foldhouse_store::{Position, ReadError};
+
+use super::progress::ParkedEvent;
+use crate::event_codec::EventCodecError;
+
+/// Why a projection cannot apply an event, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProjectionError(String);
+
+impl ProjectionError {
+    /// An error with these words.
+    #[must_use]
+    pub fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
+
+impl fmt::Display for ProjectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ProjectionError {}
+
+impl From<EventCodecError> for ProjectionError {
+    fn from(error: EventCodecError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<ReadError> for ProjectionError {
+    fn from(error: ReadError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Why a projection did not start.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProjectError {
+    /// One of this name runs already in this runtime. Use its [`ProjectionRef`](crate::ProjectionRef).
+    #[error("the projection {name} runs already in this runtime; use the reference that it gave")]
+    AlreadyRunning {
+        /// The projection.
+        name: &'static str,
+    },
+    /// Its name is empty or too long.
+    #[error("{name:?} cannot name a projection: it takes 1 to {limit_bytes} bytes")]
+    Name {
+        /// The name.
+        name: &'static str,
+        /// The longest allowed.
+        limit_bytes: usize,
+    },
+    /// Its rows or its checkpoint could not be read.
+    #[error("the rows of projection {name} could not be read: {error}")]
+    Read {
+        /// The projection.
+        name: &'static str,
+        /// Why.
+        error: ReadError,
+    },
+    /// The runtime shuts down.
+    #[error("the projection {name} was not started: the runtime is shutting down")]
+    ShuttingDown {
+        /// The projection.
+        name: &'static str,
+    },
+}
+
+/// Why a projection has not reached a position.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WaitError {
+    /// It is slower than the caller would wait. It goes on; wait again, or read what is there.
+    #[error(
+        "projection {projection} is at position {reached}, not at {wanted}, after {timeout:?}; wait again"
+    )]
+    TimedOut {
+        /// The projection.
+        projection: &'static str,
+        /// The position asked for.
+        wanted: Position,
+        /// The position reached.
+        reached: Position,
+        /// How long the caller waited.
+        timeout: Duration,
+    },
+    /// It is parked before the position asked for. Mend what the error names, then resume it.
+    #[error("projection {projection} is parked and does not reach position {wanted}: {parked}")]
+    Parked {
+        /// The projection.
+        projection: &'static str,
+        /// The position asked for.
+        wanted: Position,
+        /// Where it is parked, and why.
+        parked: ParkedEvent,
+    },
+    /// It has stopped, with the runtime.
+    #[error("projection {projection} has stopped at position {reached}, before {wanted}")]
+    Stopped {
+        /// The projection.
+        projection: &'static str,
+        /// The position asked for.
+        wanted: Position,
+        /// The position reached.
+        reached: Position,
+    },
+}

@@ -1,0 +1,185 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use foldhouse_store::{InvalidStreamId, Store, StreamId};
+use ractor::Actor;
+
+use crate::aggregate::Aggregate;
+use crate::aggregate_ref::AggregateRef;
+use crate::directory::{Directory, OtherType};
+use crate::options::{Options, RuntimeBuilder};
+use crate::projection::{self, ProjectError, Projection, ProjectionRef};
+use crate::shared::Shared;
+use crate::shutdown::{self, ShutdownIncomplete, ShutdownReport};
+use crate::supervisor::Supervisor;
+
+/// Aggregates as supervised actors over one store. A clone is cheap and is the same runtime.
+///
+/// When the last clone is dropped it takes no new commands; its actors handle what they have accepted, and end.
+/// [`Runtime::shutdown`] does the same and waits for it.
+#[derive(Clone)]
+pub struct Runtime {
+    owner: Arc<Owner>,
+}
+
+/// Lets the actors end when the last clone of the runtime goes. Handles on aggregates do not keep it alive.
+struct Owner {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.shared.close();
+        for (_name, projection) in self.shared.running_projections() {
+            projection.stop();
+        }
+    }
+}
+
+/// Why a runtime did not start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// An option does not fit.
+    #[error("{option} is {value}; it takes 1 to {limit}")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        value: u64,
+        /// The highest value that it takes.
+        limit: u64,
+    },
+    /// The actor system did not start.
+    #[error("the supervisor did not start: {0}")]
+    Supervisor(String),
+}
+
+/// Why there is no handle on an aggregate.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddressError {
+    /// Its name is not a stream's name.
+    #[error(transparent)]
+    Invalid(#[from] InvalidStreamId),
+    /// The stream belongs to another aggregate type.
+    #[error("stream {stream} is not a {expected}")]
+    OtherAggregate {
+        /// The stream.
+        stream: StreamId,
+        /// The aggregate type that was asked for.
+        expected: &'static str,
+    },
+    /// Two Rust types claim the same `Aggregate::TYPE`, and the stream is in use by the other one. Rename one.
+    #[error(
+        "stream {stream} is in use by another Rust type than {rust_type}; give each its own Aggregate::TYPE"
+    )]
+    OtherType {
+        /// The stream.
+        stream: StreamId,
+        /// The type that was asked for.
+        rust_type: &'static str,
+    },
+}
+
+impl Runtime {
+    /// A runtime over this store, to be set up and started.
+    pub fn builder(store: Arc<dyn Store>) -> RuntimeBuilder {
+        RuntimeBuilder::new(store)
+    }
+
+    pub(crate) async fn start(store: Arc<dyn Store>, options: Options) -> Result<Self, StartError> {
+        let (supervisor, _task) = Supervisor::spawn(None, Supervisor, "aggregate")
+            .await
+            .map_err(|error| StartError::Supervisor(error.to_string()))?;
+        let (projections, _task) = Supervisor::spawn(None, Supervisor, "projection")
+            .await
+            .map_err(|error| StartError::Supervisor(error.to_string()))?;
+        let shared = Arc::new(Shared::new(
+            store,
+            options,
+            supervisor.get_cell(),
+            projections.get_cell(),
+        ));
+        Ok(Self {
+            owner: Arc::new(Owner { shared }),
+        })
+    }
+
+    /// A handle on one aggregate. It need not exist: an aggregate without events is in its default state.
+    ///
+    /// # Errors
+    /// [`AddressError`]: tenant or id cannot name a stream, or two Rust types share one `Aggregate::TYPE`.
+    pub fn aggregate<A: Aggregate>(
+        &self,
+        tenant: &str,
+        id: &str,
+    ) -> Result<AggregateRef<A>, AddressError> {
+        self.at(StreamId::new(tenant, A::TYPE, id)?)
+    }
+
+    /// A handle on the aggregate of a stream.
+    ///
+    /// # Errors
+    /// [`AddressError`]: the stream belongs to another aggregate type, or two Rust types share one `Aggregate::TYPE`.
+    pub fn aggregate_of<A: Aggregate>(
+        &self,
+        stream: StreamId,
+    ) -> Result<AggregateRef<A>, AddressError> {
+        if stream.aggregate_type() != A::TYPE {
+            return Err(AddressError::OtherAggregate {
+                stream,
+                expected: A::TYPE,
+            });
+        }
+        self.at(stream)
+    }
+
+    fn at<A: Aggregate>(&self, stream: StreamId) -> Result<AggregateRef<A>, AddressError> {
+        match Directory::slot(&self.owner.shared, stream.clone()) {
+            Ok(slot) => Ok(AggregateRef::new(slot)),
+            Err(OtherType) => Err(AddressError::OtherType {
+                stream,
+                rust_type: std::any::type_name::<A>(),
+            }),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn slot_count(&self) -> usize {
+        self.owner.shared.directory.len()
+    }
+
+    /// The store under the runtime.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.owner.shared.store
+    }
+
+    /// Starts a projection: loads its rows, reads what they do not show yet, and follows the journal from there.
+    ///
+    /// # Errors
+    /// See [`ProjectError`].
+    pub async fn project<P: Projection>(
+        &self,
+        projection: P,
+    ) -> Result<ProjectionRef<P>, ProjectError> {
+        projection::start(&self.owner.shared, projection).await
+    }
+
+    /// Ends the runtime. It takes no new commands (they get [`NotRecorded::ShuttingDown`](crate::NotRecorded)), answers
+    /// every accepted one, ends all actors, and lets each projection come up to the last event and keep its rows.
+    /// The store stays open; close it afterwards.
+    ///
+    /// # Errors
+    /// [`ShutdownIncomplete`] says what was not done within `deadline`. It goes on; call again to wait longer.
+    pub async fn shutdown(&self, deadline: Duration) -> Result<ShutdownReport, ShutdownIncomplete> {
+        shutdown::shutdown(&self.owner.shared, deadline).await
+    }
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,137 @@
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use foldhouse_store::Store;
+use ractor::ActorCell;
+use tokio::sync::{Notify, Semaphore};
+
+use crate::admission::Gate;
+
+use crate::directory::Directory;
+use crate::options::Options;
+use crate::projection::AnyProjection;
+
+/// What all parts of one runtime share.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) options: Options,
+    /// Bounds the commands and queries in flight.
+    pub(crate) admission: Gate,
+    /// One permit for each snapshot that may be encoded and saved at a time.
+    pub(crate) snapshots: Semaphore,
+    pub(crate) directory: Directory,
+    /// The supervisor of all aggregate actors.
+    pub(crate) supervisor: ActorCell,
+    /// The supervisor of all projection actors.
+    pub(crate) projection_supervisor: ActorCell,
+    pub(crate) tokio: tokio::runtime::Handle,
+    closing: AtomicBool,
+    /// How many slots have an actor, or are about to have one.
+    occupied_slots: AtomicUsize,
+    all_slots_empty: Notify,
+    /// By name; without one while it is being loaded.
+    projections: Mutex<HashMap<&'static str, Option<Arc<dyn AnyProjection>>>>,
+}
+
+/// How many snapshots may be encoded and saved at a time, over all aggregates.
+const SNAPSHOTS_AT_A_TIME_MAX: usize = 16;
+
+impl Shared {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        options: Options,
+        supervisor: ActorCell,
+        projection_supervisor: ActorCell,
+    ) -> Self {
+        Self {
+            store,
+            admission: Gate::new(options.commands_in_flight_max),
+            snapshots: Semaphore::new(SNAPSHOTS_AT_A_TIME_MAX),
+            options,
+            directory: Directory::default(),
+            supervisor,
+            projection_supervisor,
+            tokio: tokio::runtime::Handle::current(),
+            closing: AtomicBool::new(false),
+            occupied_slots: AtomicUsize::new(0),
+            all_slots_empty: Notify::new(),
+            projections: Mutex::default(),
+        }
+    }
+
+    /// Whether the runtime takes no new commands.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    /// Takes no new commands, and lets every actor end once it has handled what it was given.
+    pub(crate) fn close(&self) {
+        // The flag first: a slot that the sweep does not see was empty, and will look at the flag before it starts.
+        self.closing.store(true, Ordering::SeqCst);
+        self.directory.close_all();
+        if self.occupied_slots() == 0 {
+            self.supervisor.stop(None);
+        }
+        self.stop_projection_supervisor_if_done();
+    }
+
+    pub(crate) fn projections(
+        &self,
+    ) -> MutexGuard<'_, HashMap<&'static str, Option<Arc<dyn AnyProjection>>>> {
+        // Nothing panics while it holds the lock; a poisoned one is whole.
+        self.projections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The projections that run.
+    pub(crate) fn running_projections(&self) -> Vec<(&'static str, Arc<dyn AnyProjection>)> {
+        let projections = self.projections();
+        projections
+            .iter()
+            .filter_map(|(name, projection)| Some((*name, Arc::clone(projection.as_ref()?))))
+            .collect()
+    }
+
+    /// A projection's actor is gone.
+    pub(crate) fn projection_ended(&self, name: &str) {
+        let ended = self.projections().remove(name);
+        drop(ended);
+        self.stop_projection_supervisor_if_done();
+    }
+
+    pub(crate) fn stop_projection_supervisor_if_done(&self) {
+        if self.is_closing() && self.projections().is_empty() {
+            self.projection_supervisor.stop(None);
+        }
+    }
+
+    pub(crate) fn occupied_slots(&self) -> usize {
+        self.occupied_slots.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn slot_occupied(&self) {
+        self.occupied_slots.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn slot_emptied(&self) {
+        if self.occupied_slots.fetch_sub(1, Ordering::SeqCst) == 1 && self.is_closing() {
+            self.all_slots_empty.notify_waiters();
+            self.supervisor.stop(None);
+        }
+    }
+
+    /// Waits until no slot has an actor.
+    pub(crate) async fn until_all_slots_empty(&self) {
+        loop {
+            let emptied = self.all_slots_empty.notified();
+            tokio::pin!(emptied);
+            emptied.as_mut().enable();
+            if self.occupied_slots() == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+}

@@ -1,0 +1,206 @@
+mod inbox;
+mod start;
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use foldhouse_store::{StreamId, Version};
+
+use self::inbox::{Inbox, Phase};
+use crate::admission::Gate;
+use crate::aggregate::Aggregate;
+use crate::directory::AnySlot;
+use crate::refusal::{NotRecorded, Refusal};
+use crate::shared::Shared;
+use crate::work::Work;
+
+/// The place of one aggregate in the runtime: its mailbox, its limit, and the actor that works there, if there is one.
+///
+/// The mailbox is the slot's and not the actor's: what is queued outlives an actor that fails or ends and is handled by
+/// the next one, in order, and closing it cannot race with a sender. ractor starts, supervises and ends the actor.
+///
+/// Invariant: at most one actor. It begins and ends with an epoch of its own under the inbox lock.
+pub(crate) struct Slot<A: Aggregate> {
+    pub(crate) stream: StreamId,
+    pub(crate) shared: Arc<Shared>,
+    /// Bounds the commands and queries in flight here.
+    pub(crate) admission: Gate,
+    /// Whether a snapshot of this aggregate is being saved.
+    pub(crate) snapshotting: AtomicBool,
+    inbox: Mutex<Inbox<A>>,
+    /// The highest version that is known to be durable.
+    durable: AtomicU64,
+    /// The last epoch whose actor built on an append that failed.
+    voided_epoch: AtomicU64,
+    /// That epoch, and the lowest version that its actor reached by an append that failed.
+    voided_from: Mutex<(u64, Version)>,
+}
+
+/// What the actor finds when it looks for work.
+pub(crate) enum Turn<A: Aggregate> {
+    /// One thing to do.
+    One(Box<dyn Work<A>>),
+    /// Several, put into its batch.
+    Several,
+    /// Its state is void.
+    Voided,
+    /// It is to end.
+    End,
+}
+
+impl<A: Aggregate> Slot<A> {
+    pub(crate) fn new(shared: Arc<Shared>, stream: StreamId) -> Self {
+        let admission = Gate::new(shared.options.commands_in_flight_per_aggregate_max);
+        Self {
+            stream,
+            shared,
+            admission,
+            snapshotting: AtomicBool::new(false),
+            inbox: Mutex::new(Inbox::new()),
+            durable: AtomicU64::new(0),
+            voided_epoch: AtomicU64::new(0),
+            voided_from: Mutex::new((0, Version::EMPTY)),
+        }
+    }
+
+    /// Queues work, and makes sure that an actor comes to it. What cannot be queued is answered at once.
+    pub(crate) fn push(self: &Arc<Self>, work: Box<dyn Work<A>>) {
+        let mut inbox = self.inbox();
+        let empty = inbox.phase == Phase::Empty;
+        if inbox.closed || (empty && self.shared.is_closing()) {
+            // An answer wakes its caller: never under the lock.
+            drop(inbox);
+            return work.refuse(Refusal::NotRecorded(NotRecorded::ShuttingDown));
+        }
+        inbox.queue.push_back(work);
+        if empty {
+            self.shared.slot_occupied();
+            let epoch = inbox.begin_epoch();
+            drop(inbox);
+            start::start(self, epoch);
+        } else {
+            inbox.wake();
+        }
+    }
+
+    /// Gives this epoch's actor what is queued, or lets it sleep until something is.
+    pub(crate) fn poll_turn(
+        &self,
+        context: &mut Context<'_>,
+        epoch: u64,
+        batch: &mut VecDeque<Box<dyn Work<A>>>,
+    ) -> Poll<Turn<A>> {
+        let mut inbox = self.inbox();
+        // Under the lock, or the nudge that follows a void could come before the sleep that it is to end.
+        if self.is_voided(epoch) {
+            return Poll::Ready(Turn::Voided);
+        }
+        if inbox.queue.len() > 1 {
+            // The queue takes over the batch's room.
+            std::mem::swap(&mut inbox.queue, batch);
+            return Poll::Ready(Turn::Several);
+        }
+        if let Some(work) = inbox.queue.pop_front() {
+            return Poll::Ready(Turn::One(work));
+        }
+        if inbox.closed {
+            inbox.phase = Phase::Ending;
+            return Poll::Ready(Turn::End);
+        }
+        inbox.sleep(context.waker());
+        Poll::Pending
+    }
+
+    /// The actor of this epoch is gone; `unhandled` is what it took and did not come to.
+    pub(crate) fn ended(self: &Arc<Self>, epoch: u64, mut unhandled: VecDeque<Box<dyn Work<A>>>) {
+        let mut inbox = self.inbox();
+        if inbox.epoch != epoch {
+            return;
+        }
+        unhandled.append(&mut inbox.queue);
+        inbox.queue = unhandled;
+        match inbox.phase {
+            Phase::Live | Phase::Ending if inbox.queue.is_empty() => {
+                inbox.phase = Phase::Empty;
+                drop(inbox);
+                self.shared.slot_emptied();
+            }
+            Phase::Live | Phase::Ending => {
+                // Restarts are neither counted nor slowed down yet; this is the place.
+                let epoch = inbox.begin_epoch();
+                drop(inbox);
+                start::start(self, epoch);
+            }
+            Phase::Starting => inbox.stillborn = true,
+            Phase::Empty => {}
+        }
+    }
+
+    /// Wakes the actor if it sleeps, so that it notices a void.
+    pub(crate) fn nudge(&self) {
+        self.inbox().wake();
+    }
+
+    /// Whether everything up to `version` is known to be durable.
+    pub(crate) fn is_durable(&self, version: Version) -> bool {
+        self.durable.load(Ordering::Acquire) >= version.get()
+    }
+
+    /// Everything up to `version` is durable. Late news of an older version only cost a check.
+    pub(crate) fn set_durable(&self, version: Version) {
+        self.durable.store(version.get(), Ordering::Release);
+    }
+
+    /// An append of this epoch's actor failed, and what it had from this version on is gone. True for the first of its
+    /// epoch, which no earlier one has voided.
+    pub(crate) fn void(&self, epoch: u64, gone_from: Option<Version>) -> bool {
+        let version = gone_from.unwrap_or(Version::new(u64::MAX));
+        let mut from = self.voided_from();
+        if from.0 < epoch {
+            *from = (epoch, version);
+        } else if from.0 == epoch && version < from.1 {
+            from.1 = version;
+        }
+        self.voided_epoch.fetch_max(epoch, Ordering::AcqRel) < epoch
+    }
+
+    /// Whether what this epoch's actor had at `version` rested on an append that failed.
+    pub(crate) fn is_voided_at(&self, epoch: u64, version: Version) -> bool {
+        if !self.is_voided(epoch) {
+            return false;
+        }
+        let (last, from) = *self.voided_from();
+        epoch < last || version >= from
+    }
+
+    pub(crate) fn is_voided(&self, epoch: u64) -> bool {
+        self.voided_epoch.load(Ordering::Acquire) >= epoch
+    }
+
+    fn voided_from(&self) -> MutexGuard<'_, (u64, Version)> {
+        self.voided_from
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn inbox(&self) -> MutexGuard<'_, Inbox<A>> {
+        // Nothing panics while it holds the lock; a poisoned one is whole.
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<A: Aggregate> AnySlot for Slot<A> {
+    fn close(&self) {
+        let mut inbox = self.inbox();
+        inbox.closed = true;
+        inbox.wake();
+    }
+}
+
+impl<A: Aggregate> Drop for Slot<A> {
+    fn drop(&mut self) {
+        self.shared.directory.forget(&self.stream);
+    }
+}

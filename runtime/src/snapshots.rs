@@ -1,0 +1,115 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use foldhouse_store::{Codec, Payload, Snapshot, Version};
+use serde::Serialize;
+use tokio::sync::SemaphorePermit;
+use uuid::Uuid;
+
+use crate::aggregate::Aggregate;
+use crate::event_codec::decode_value;
+use crate::refusal::panic_message;
+use crate::slot::Slot;
+
+/// The most that an encoded state may take, in bytes; a larger one is not kept.
+pub const SNAPSHOT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// A state that is to be kept once its last event is durable. One at a time for each aggregate.
+pub(crate) struct SnapshotJob<A: Aggregate> {
+    slot: Arc<Slot<A>>,
+    state: A,
+    version: Version,
+    event_id: Uuid,
+}
+
+impl<A: Aggregate> SnapshotJob<A> {
+    /// `None` while an older one of this aggregate is being saved, or too many of all.
+    pub(crate) fn begin(
+        slot: &Arc<Slot<A>>,
+        state: &A,
+        version: Version,
+        event_id: Uuid,
+    ) -> Option<Self> {
+        let permit = slot.shared.snapshots.try_acquire().ok()?;
+        if slot.snapshotting.load(Ordering::Acquire) {
+            return None;
+        }
+        // Unwind safe: the state is only read. A snapshot is an economy: without it the command goes on.
+        let state = catch_unwind(AssertUnwindSafe(|| state.clone()))
+            .map_err(|panic| {
+                let (stream, error) = (&slot.stream, panic_message(panic));
+                tracing::warn!(%stream, %version, error, "a snapshot was not taken: the state's clone panicked");
+            })
+            .ok()?;
+        // Only the aggregate's own actor comes here. Both are given back when the job is dropped.
+        slot.snapshotting.store(true, Ordering::Release);
+        SemaphorePermit::forget(permit);
+        Some(Self {
+            slot: Arc::clone(slot),
+            state,
+            version,
+            event_id,
+        })
+    }
+
+    /// Encodes and saves it in the background. A failure costs only time at the next hydrating, so it is logged.
+    pub(crate) fn start(self) {
+        let tokio = self.slot.shared.tokio.clone();
+        tokio.spawn(async move {
+            let stream = &self.slot.stream;
+            let payload = match encode_state(&self.state) {
+                Ok(payload) => payload,
+                Err(error) => {
+                    tracing::warn!(%stream, version = %self.version, error, "a snapshot was not saved");
+                    return;
+                }
+            };
+            let snapshot = Snapshot {
+                stream: stream.clone(),
+                version: self.version,
+                event_id: self.event_id,
+                state_schema: A::STATE_SCHEMA,
+                payload,
+            };
+            match self.slot.shared.store.save_snapshot(snapshot).await {
+                Ok(()) => tracing::debug!(%stream, version = %self.version, "snapshot saved"),
+                Err(error) => {
+                    tracing::warn!(%stream, version = %self.version, %error, "a snapshot was not saved");
+                }
+            }
+        });
+    }
+}
+
+impl<A: Aggregate> Drop for SnapshotJob<A> {
+    fn drop(&mut self) {
+        self.slot.snapshotting.store(false, Ordering::Release);
+        self.slot.shared.snapshots.add_permits(1);
+    }
+}
+
+/// Named fields: by place, a field that `skip_serializing_if` leaves out would let the next one take its value.
+fn encode_state<A: Serialize>(state: &A) -> Result<Payload, String> {
+    let bytes = rmp_serde::to_vec_named(state).map_err(|error| error.to_string())?;
+    if bytes.len() > SNAPSHOT_BYTES_MAX {
+        return Err(format!(
+            "the state takes {} bytes; the limit is {SNAPSHOT_BYTES_MAX}",
+            bytes.len()
+        ));
+    }
+    Ok(Payload::message_pack(bytes))
+}
+
+/// The state in a snapshot's payload.
+pub(crate) fn decode_state<A: Aggregate>(payload: &Payload) -> Result<A, String> {
+    if payload.codec != Codec::MessagePack || payload.key_id.is_some() {
+        return Err("it is not plain MessagePack".to_owned());
+    }
+    if payload.bytes.len() > SNAPSHOT_BYTES_MAX {
+        return Err(format!("it takes {} bytes", payload.bytes.len()));
+    }
+    // Unwind safe: what a panic leaves is thrown away.
+    catch_unwind(AssertUnwindSafe(|| decode_value(&payload.bytes)))
+        .unwrap_or_else(|panic| Err(format!("decoding it panicked: {}", panic_message(panic))))
+}

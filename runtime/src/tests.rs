@@ -1,0 +1,46 @@
+//! The runtime as its users see it, over stores that do as the test says.
+
+mod admission;
+mod commands;
+mod concurrency;
+mod counter;
+mod durability;
+mod failures;
+mod hazards;
+mod held_store;
+mod lifecycle;
+mod projections;
+mod snapshots;
+mod stress;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{AggregateRef, Runtime, RuntimeBuilder, Store};
+use counter::Counter;
+
+/// Long enough that only a hang reaches it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn start(store: &Arc<impl Store>) -> Runtime {
+    start_with(store, |builder| builder).await
+}
+
+async fn start_with(
+    store: &Arc<impl Store>,
+    set_up: impl FnOnce(RuntimeBuilder) -> RuntimeBuilder,
+) -> Runtime {
+    let store: Arc<dyn Store> = store.clone();
+    set_up(Runtime::builder(store)).start().await.unwrap()
+}
+
+fn counter(runtime: &Runtime) -> AggregateRef<Counter> {
+    runtime.aggregate("acme", "1").unwrap()
+}
+
+/// Lets every other task of a current-thread runtime run until it waits.
+async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}

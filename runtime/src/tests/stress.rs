@@ -1,0 +1,264 @@
+//! Whatever happens in whatever order: what was said to be recorded is, once; what was said not to be is not; everyone
+//! is answered, and nobody has seen a state that never was.
+
+use std::collections::{HashMap, HashSet};
+
+use super::counter::*;
+use super::held_store::{HeldStore, not_recorded};
+use super::*;
+use crate::*;
+use foldhouse_store::EventStore;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+/// Xorshift: the same seed gives the same run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % limit
+    }
+}
+
+/// What callers were told.
+enum Told {
+    Command {
+        counter: u64,
+        id: Uuid,
+        outcome: Result<Committed<u64>, CommandError<Full>>,
+    },
+    Query {
+        counter: u64,
+        count: Option<u64>,
+    },
+    Panic,
+}
+
+const COUNTERS: u64 = 3;
+
+fn at(runtime: &Runtime, counter: u64) -> AggregateRef<Counter> {
+    runtime.aggregate("acme", &counter.to_string()).unwrap()
+}
+
+struct Run {
+    random: Random,
+    store: Arc<HeldStore>,
+    runtime: Runtime,
+    callers: Vec<JoinHandle<Told>>,
+    commands: u128,
+}
+
+impl Run {
+    async fn new(seed: u64) -> Self {
+        let store = HeldStore::new();
+        Self {
+            runtime: Self::start(&store).await,
+            random: Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
+            store,
+            callers: Vec::new(),
+            commands: 0,
+        }
+    }
+
+    async fn start(store: &Arc<HeldStore>) -> Runtime {
+        start_with(store, |builder| {
+            builder
+                .commands_in_flight_max(12)
+                .commands_in_flight_per_aggregate_max(7)
+                .snapshot_every_events(3)
+        })
+        .await
+    }
+
+    async fn step(&mut self) {
+        let counter = self.random.below(COUNTERS);
+        let handle = at(&self.runtime, counter);
+        match self.random.below(100) {
+            0..40 => {
+                let by = match self.random.below(8) {
+                    0 => 0,
+                    1 => LIMIT,
+                    by => by,
+                };
+                self.command(handle, counter, Add(by));
+            }
+            40..52 => self.callers.push(tokio::spawn(async move {
+                let count = handle.query(|state| state.count).await.ok();
+                Told::Query { counter, count }
+            })),
+            52..58 => {
+                let panic = match self.random.below(2) {
+                    0 => Panic::InDecide,
+                    _ => Panic::InApply,
+                };
+                self.callers.push(tokio::spawn(async move {
+                    handle.send(panic).await.unwrap_err();
+                    Told::Panic
+                }));
+            }
+            58..64 => {
+                // Gives up: before it is admitted, before it is decided, before it is durable.
+                if let Some(caller) = self.callers.pop() {
+                    caller.abort();
+                    self.callers.push(caller);
+                }
+            }
+            64..72 => self.store.hold(),
+            72..80 => {
+                self.store.release_one();
+            }
+            80..84 => self.store.let_go(),
+            84..88 => self.store.fail_one_if_held(not_recorded()),
+            88..90 => self.store.drop_one_if_held(),
+            90..93 => self.store.set_ready(false),
+            93..98 => self.store.set_ready(true),
+            98 if self.random.below(4) == 0 => {
+                self.quiet().await;
+                self.runtime = Self::start(&self.store).await;
+            }
+            _ => settle().await,
+        }
+        if self.random.below(3) == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn command(&mut self, handle: AggregateRef<Counter>, counter: u64, command: Add) {
+        self.commands += 1;
+        let id = Uuid::from_u128(self.commands);
+        let mut options = CommandOptions::new().command_id(id);
+        if self.random.below(3) == 0 {
+            options = options.when_full(WhenFull::Refuse);
+        }
+        self.callers.push(tokio::spawn(async move {
+            let outcome = handle.execute(command, options).await;
+            Told::Command {
+                counter,
+                id,
+                outcome,
+            }
+        }));
+    }
+
+    /// Lets everything end, so that this runtime leaves nobody who writes beside the next one.
+    async fn quiet(&mut self) {
+        self.store.set_ready(true);
+        self.store.let_go();
+        for caller in &mut self.callers {
+            while !caller.is_finished() {
+                tokio::task::yield_now().await;
+            }
+        }
+        // A caller that gave up leaves a command behind, and an actor ends in its own time.
+        self.runtime.shutdown(PATIENCE).await.unwrap();
+    }
+
+    async fn end(mut self) {
+        tokio::time::timeout(PATIENCE, self.quiet())
+            .await
+            .expect("everyone is answered");
+        self.runtime = Self::start(&self.store).await;
+        let mut books = HashMap::new();
+        for counter in 0..COUNTERS {
+            books.insert(counter, self.book(counter).await);
+        }
+        for caller in self.callers {
+            match caller.await {
+                Ok(told) => check(&books, told),
+                Err(gave_up) => assert!(gave_up.is_cancelled(), "{gave_up}"),
+            }
+        }
+    }
+
+    async fn book(&self, counter: u64) -> Book {
+        let stream = StreamId::new("acme", "counter", &counter.to_string()).unwrap();
+        let query = StreamQuery::whole(stream, 100_000);
+        let events = self.store.read_stream(query).await.unwrap().events;
+        let mut book = Book {
+            counts: vec![0],
+            versions: HashMap::new(),
+        };
+        for (event, version) in events.iter().zip(1u32..) {
+            assert_eq!(event.version, Version::new(version.into()));
+            let Some(Ok(CounterEvent::Added { by })) = decode_event::<Counter>(event) else {
+                panic!("{event:?}");
+            };
+            book.counts.push(book.counts.last().unwrap() + by);
+            assert!(book.versions.insert(event.id, version).is_none());
+        }
+        // Live, and from its snapshot: the same.
+        let count = at(&self.runtime, counter).query(|state| state.count).await;
+        assert_eq!(count.unwrap(), *book.counts.last().unwrap());
+        book
+    }
+}
+
+/// What is durable of one counter.
+struct Book {
+    /// By version.
+    counts: Vec<u64>,
+    versions: HashMap<Uuid, u32>,
+}
+
+fn check(books: &HashMap<u64, Book>, told: Told) {
+    match told {
+        Told::Panic | Told::Query { count: None, .. } => {}
+        Told::Query {
+            counter,
+            count: Some(count),
+        } => assert!(books[&counter].counts.contains(&count)),
+        Told::Command {
+            counter,
+            id,
+            outcome,
+        } => {
+            let book = &books[&counter];
+            let stream = StreamId::new("acme", "counter", &counter.to_string()).unwrap();
+            let version = book.versions.get(&event_id(id, &stream, 0)).copied();
+            match outcome {
+                Ok(committed) => {
+                    let at = u32::try_from(committed.version.get()).unwrap();
+                    let count = book.counts[usize::try_from(at).unwrap()];
+                    assert_eq!(count, committed.reply);
+                    // Without one it had nothing to record.
+                    assert!(version.is_none_or(|version| version == at));
+                }
+                Err(error) => {
+                    assert_eq!(version, None, "{error}");
+                    assert!(!matches!(error, CommandError::Conflict { .. }), "{error}");
+                    if let Some(full) = error.rejection() {
+                        assert!(book.counts.contains(&full.count));
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn whatever_happens_everyone_is_told_the_truth() {
+    let mut ends = HashSet::new();
+    for seed in 1..=150 {
+        let mut run = Run::new(seed).await;
+        for _ in 0..400 {
+            run.step().await;
+        }
+        ends.insert(run.store.head());
+        run.end().await;
+    }
+    assert!(ends.len() > 10, "the runs differ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn whatever_happens_on_many_threads_everyone_is_told_the_truth() {
+    for seed in 1_000..1_060 {
+        let mut run = Run::new(seed).await;
+        for _ in 0..400 {
+            run.step().await;
+        }
+        run.end().await;
+    }
+}

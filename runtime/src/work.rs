@@ -1,0 +1,20 @@
+mod command;
+mod query;
+mod unsettled;
+
+pub(crate) use command::CommandWork;
+pub(crate) use query::QueryWork;
+
+use crate::actor::Ended;
+use crate::aggregate::Aggregate;
+use crate::cell::Cell;
+use crate::refusal::Refusal;
+
+/// Something that an aggregate's actor is to do. Whoever asked gets one answer, from one of these, or from a drop.
+pub(crate) trait Work<A: Aggregate>: Send {
+    /// Does it. An error ends the actor; the answer is given nevertheless.
+    fn run(self: Box<Self>, cell: &mut Cell<A>) -> Result<(), Ended>;
+
+    /// Answers that it will not be done.
+    fn refuse(self: Box<Self>, refusal: Refusal);
+}

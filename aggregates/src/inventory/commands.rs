@@ -1,0 +1,257 @@
+use foldhouse::{Command, CommandContext, Decision};
+
+use super::events::{AdjustmentReason, InventoryEvent};
+use super::item::{InventoryItem, OPEN_RESERVATIONS_MAX};
+use super::quantity::Quantity;
+use super::rejections::{
+    AdjustRejection, ReceiveRejection, ReleaseRejection, ReserveRejection, ShipRejection,
+};
+use super::reservation::ReservationId;
+use super::stock::StockLevel;
+use crate::memo::Memo;
+
+/// Takes goods in. The reply is the stock after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receive {
+    /// How many; not zero.
+    pub quantity: Quantity,
+}
+
+impl Receive {
+    /// Takes that many in.
+    #[must_use]
+    pub fn new(quantity: Quantity) -> Self {
+        Self { quantity }
+    }
+}
+
+impl Command for Receive {
+    type Aggregate = InventoryItem;
+    type Reply = StockLevel;
+    type Rejection = ReceiveRejection;
+
+    fn decide(
+        &self,
+        item: &InventoryItem,
+        _: &CommandContext,
+    ) -> Result<Decision<InventoryEvent, StockLevel>, ReceiveRejection> {
+        if self.quantity.is_zero() {
+            return Err(ReceiveRejection::ZeroQuantity);
+        }
+        let on_hand =
+            item.on_hand()
+                .checked_add(self.quantity)
+                .ok_or(ReceiveRejection::Overflow {
+                    on_hand: item.on_hand(),
+                    received: self.quantity,
+                })?;
+        let received = InventoryEvent::Received {
+            quantity: self.quantity,
+        };
+        let level = StockLevel::new(on_hand, item.reserved());
+        Ok(Decision::event(received, level))
+    }
+}
+
+/// Promises goods that are available. The reply is the name of the reservation, which [`Ship`] and [`Release`] take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reserve {
+    /// How many; not zero.
+    pub quantity: Quantity,
+}
+
+impl Reserve {
+    /// Promises that many.
+    #[must_use]
+    pub fn new(quantity: Quantity) -> Self {
+        Self { quantity }
+    }
+}
+
+impl Command for Reserve {
+    type Aggregate = InventoryItem;
+    type Reply = ReservationId;
+    type Rejection = ReserveRejection;
+
+    fn decide(
+        &self,
+        item: &InventoryItem,
+        context: &CommandContext,
+    ) -> Result<Decision<InventoryEvent, ReservationId>, ReserveRejection> {
+        if self.quantity.is_zero() {
+            return Err(ReserveRejection::ZeroQuantity);
+        }
+        let available = item.available();
+        if self.quantity > available {
+            return Err(ReserveRejection::Insufficient {
+                requested: self.quantity,
+                available,
+            });
+        }
+        if item.reservations().len() >= OPEN_RESERVATIONS_MAX {
+            return Err(ReserveRejection::TooManyReservations);
+        }
+        let reservation = ReservationId::from_uuid(context.derive_id(0));
+        if item.reservation(reservation).is_some() {
+            return Err(ReserveRejection::AlreadyReserved { reservation });
+        }
+        let reserved = InventoryEvent::Reserved {
+            reservation,
+            quantity: self.quantity,
+        };
+        Ok(Decision::event(reserved, reservation))
+    }
+}
+
+/// Takes a promise back; its goods are available again. The reply is the stock after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// Which promise, as a whole.
+    pub reservation: ReservationId,
+}
+
+impl Release {
+    /// Takes this promise back.
+    #[must_use]
+    pub fn new(reservation: ReservationId) -> Self {
+        Self { reservation }
+    }
+}
+
+impl Command for Release {
+    type Aggregate = InventoryItem;
+    type Reply = StockLevel;
+    type Rejection = ReleaseRejection;
+
+    fn decide(
+        &self,
+        item: &InventoryItem,
+        _: &CommandContext,
+    ) -> Result<Decision<InventoryEvent, StockLevel>, ReleaseRejection> {
+        let reservation = self.reservation;
+        let quantity = item
+            .reservation(reservation)
+            .ok_or(ReleaseRejection::UnknownReservation { reservation })?;
+        let released = InventoryEvent::Released {
+            reservation,
+            quantity,
+        };
+        let level = StockLevel::new(item.on_hand(), item.reserved().saturating_sub(quantity));
+        Ok(Decision::event(released, level))
+    }
+}
+
+/// Sends promised goods off. The reply is the stock after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ship {
+    /// Which promise, as a whole.
+    pub reservation: ReservationId,
+}
+
+impl Ship {
+    /// Sends the goods of this promise off.
+    #[must_use]
+    pub fn new(reservation: ReservationId) -> Self {
+        Self { reservation }
+    }
+}
+
+impl Command for Ship {
+    type Aggregate = InventoryItem;
+    type Reply = StockLevel;
+    type Rejection = ShipRejection;
+
+    fn decide(
+        &self,
+        item: &InventoryItem,
+        _: &CommandContext,
+    ) -> Result<Decision<InventoryEvent, StockLevel>, ShipRejection> {
+        let reservation = self.reservation;
+        let quantity = item
+            .reservation(reservation)
+            .ok_or(ShipRejection::UnknownReservation { reservation })?;
+        let on_hand = item
+            .on_hand()
+            .checked_sub(quantity)
+            .ok_or(ShipRejection::NotOnHand {
+                reserved: quantity,
+                on_hand: item.on_hand(),
+            })?;
+        let shipped = InventoryEvent::Shipped {
+            reservation,
+            quantity,
+        };
+        let level = StockLevel::new(on_hand, item.reserved().saturating_sub(quantity));
+        Ok(Decision::event(shipped, level))
+    }
+}
+
+/// Brings the book to what is really on the shelf. The reply is the stock after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adjust {
+    /// How many more (or fewer, below zero) there are than the book says; not zero.
+    pub delta: i64,
+    /// Why.
+    pub reason: AdjustmentReason,
+    /// In words; at most [`MEMO_CHARS_MAX`](crate::MEMO_CHARS_MAX) characters.
+    pub note: Option<String>,
+}
+
+impl Adjust {
+    /// An adjustment without a note.
+    #[must_use]
+    pub fn new(delta: i64, reason: AdjustmentReason) -> Self {
+        Self {
+            delta,
+            reason,
+            note: None,
+        }
+    }
+
+    /// With this note.
+    #[must_use]
+    pub fn note(mut self, text: impl Into<String>) -> Self {
+        self.note = Some(text.into());
+        self
+    }
+}
+
+impl Command for Adjust {
+    type Aggregate = InventoryItem;
+    type Reply = StockLevel;
+    type Rejection = AdjustRejection;
+
+    fn decide(
+        &self,
+        item: &InventoryItem,
+        _: &CommandContext,
+    ) -> Result<Decision<InventoryEvent, StockLevel>, AdjustRejection> {
+        let (on_hand, reserved, delta) = (item.on_hand(), item.reserved(), self.delta);
+        if delta == 0 {
+            return Err(AdjustRejection::ZeroQuantity);
+        }
+        let note = self.note.as_deref().map(Memo::new).transpose()?;
+        let change = Quantity::new(delta.unsigned_abs());
+        let after = if delta > 0 {
+            let overflow = AdjustRejection::Overflow { on_hand, delta };
+            on_hand.checked_add(change).ok_or(overflow)?
+        } else {
+            let below_zero = AdjustRejection::BelowZero { on_hand, delta };
+            let after = on_hand.checked_sub(change).ok_or(below_zero)?;
+            if after < reserved {
+                return Err(AdjustRejection::BelowReserved {
+                    on_hand,
+                    reserved,
+                    delta,
+                });
+            }
+            after
+        };
+        let adjusted = InventoryEvent::Adjusted {
+            delta,
+            reason: self.reason,
+            note,
+        };
+        Ok(Decision::event(adjusted, StockLevel::new(after, reserved)))
+    }
+}

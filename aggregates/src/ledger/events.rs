@@ -1,0 +1,42 @@
+use serde::{Deserialize, Serialize};
+
+use super::terms::{OverdraftPolicy, Side};
+use crate::currency::Currency;
+use crate::memo::Memo;
+
+/// What happens to a [`GlAccount`](crate::GlAccount).
+///
+/// This is the persisted contract. Variant names (the event types in the journal) and field names never change, and
+/// never change their meaning; a new field is optional with a default. The balance is absent on purpose: it follows
+/// from the postings before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GlEvent {
+    /// The account exists from now on.
+    Opened {
+        /// The only currency that it takes.
+        currency: Currency,
+        /// The side on which its balance counts as positive.
+        normal_side: Side,
+        /// How far that balance may go below zero.
+        overdraft: OverdraftPolicy,
+    },
+    /// An amount was posted on the debit side.
+    Debited {
+        /// The amount in minor units of the account's currency; positive.
+        minor_units: i64,
+        /// What for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        memo: Option<Memo>,
+    },
+    /// An amount was posted on the credit side.
+    Credited {
+        /// The amount in minor units of the account's currency; positive.
+        minor_units: i64,
+        /// What for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        memo: Option<Memo>,
+    },
+    /// The account takes no more postings.
+    // Braces, so that it is a map on disk like the others and can still get fields.
+    Closed {},
+}

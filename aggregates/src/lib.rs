@@ -1,0 +1,105 @@
+//! Two domains on [`foldhouse`], ready to use and to copy from: the general ledger and the inventory.
+//!
+//! It is the rules: what may happen to an account and to a stock item, as pure functions over their events. It is not
+//! a store and not a server; `foldhouse` runs it, and every rule can be tested without running anything.
+//!
+//! # A ledger account
+//!
+//! ```
+//! use foldhouse::testing::given;
+//! use foldhouse_aggregates::{
+//!     Credit, Currency, Debit, GlAccount, GlEvent, Money, OverdraftPolicy, Posting, PostingRejection, Side,
+//! };
+//!
+//! let czk = |text: &str| text.parse::<Money>().unwrap();
+//! let cash = [GlEvent::Opened {
+//!     currency: Currency::CZK,
+//!     normal_side: Side::Debit,
+//!     overdraft: OverdraftPolicy::Forbidden,
+//! }];
+//!
+//! // A debit fills the till, and the caller gets the balance after it.
+//! given::<GlAccount>(cash.clone())
+//!     .when(Debit::new(czk("1500.00 CZK")))
+//!     .then([GlEvent::Debited { minor_units: 150_000, memo: None }])
+//!     .then_reply(&Posting { balance: czk("1500.00 CZK"), number: 1 });
+//!
+//! // A till cannot pay out more than is in it.
+//! given::<GlAccount>(cash)
+//!     .when(Credit::new(czk("0.01 CZK")).memo("rent"))
+//!     .then_rejected(&PostingRejection::Overdrawn {
+//!         amount: czk("0.01 CZK"),
+//!         balance: czk("0 CZK"),
+//!         lowest: czk("0 CZK"),
+//!     });
+//! ```
+//!
+//! # A stock item
+//!
+//! ```
+//! use foldhouse::testing::given;
+//! use foldhouse_aggregates::{
+//!     InventoryEvent, InventoryItem, Quantity, Reserve, ReserveRejection,
+//! };
+//!
+//! let delivery = [InventoryEvent::Received { quantity: Quantity::new(10) }];
+//!
+//! // What is reserved is still on hand, but no longer available.
+//! given::<InventoryItem>(delivery.clone())
+//!     .when(Reserve::new(Quantity::new(4)))
+//!     .then_state(|item| item.on_hand().get() == 10 && item.available().get() == 6);
+//!
+//! // Nothing is ever oversold.
+//! given::<InventoryItem>(delivery)
+//!     .when(Reserve::new(Quantity::new(11)))
+//!     .then_rejected(&ReserveRejection::Insufficient {
+//!         requested: Quantity::new(11),
+//!         available: Quantity::new(10),
+//!     });
+//! ```
+//!
+//! # What holds everywhere
+//! - Money and quantities are whole numbers, and every operation on them is checked: there is no floating point, and
+//!   nothing wraps or is cut off.
+//! - A rejection is a type of its own per command, carries the figures that led to it, and records nothing.
+//! - Events are the persisted contract: their names and the names of their fields never change their meaning.
+//! - Deliberately absent: the time, the user and the business transaction. `foldhouse` records them with every event.
+#![warn(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::float_arithmetic,
+    clippy::arithmetic_side_effects
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::arithmetic_side_effects,
+        reason = "an overflow fails the test that has it"
+    )
+)]
+
+mod currency;
+mod memo;
+mod money;
+mod total;
+
+mod ledger;
+
+mod inventory;
+
+pub use currency::{Currency, UnknownCurrency};
+pub use inventory::{
+    Adjust, AdjustRejection, AdjustmentReason, InventoryEvent, InventoryItem,
+    OPEN_RESERVATIONS_MAX, Quantity, Receive, ReceiveRejection, Release, ReleaseRejection,
+    ReservationId, Reserve, ReserveRejection, Ship, ShipRejection, StockLevel, StockLevels,
+};
+pub use ledger::{
+    AccountBalance, Balances, CloseAccount, CloseRejection, ClosedAccount, Credit, Debit,
+    GlAccount, GlEvent, OpenAccount, OpenRejection, OverdraftPolicy, Posting, PostingRejection,
+    Side, TrialBalance, TrialLine, TrialSection,
+};
+pub use memo::{MEMO_CHARS_MAX, Memo, MemoTooLong};
+pub use money::{Money, MoneyError};
+pub use total::Total;

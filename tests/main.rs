@@ -11,3 +11,4 @@ mod crash;
 mod domains;
 mod durable_writes;
 mod format;
+mod readme;

@@ -109,7 +109,5 @@ pub(crate) fn decode_state<A: Aggregate>(payload: &Payload) -> Result<A, String>
     if payload.bytes.len() > SNAPSHOT_BYTES_MAX {
         return Err(format!("it takes {} bytes", payload.bytes.len()));
     }
-    // Unwind safe: what a panic leaves is thrown away.
-    catch_unwind(AssertUnwindSafe(|| decode_value(&payload.bytes)))
-        .unwrap_or_else(|panic| Err(format!("decoding it panicked: {}", panic_message(panic))))
+    decode_value(&payload.bytes)
 }

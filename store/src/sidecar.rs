@@ -12,7 +12,6 @@
 //! - `directory`: the files and how they are moved aside
 //! - `streams`, `segments`, `snapshots`, `models`, `meta`: one table each, its bytes documented there
 //! - `value`, `varint`: what their encodings share
-#![allow(dead_code, reason = "used by the journal store")]
 
 mod directory;
 mod engine;

@@ -2,47 +2,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
-use super::faulty_disk::{Faults, FaultyDisk};
+use super::faulty_disk::Faults;
+use super::test_support::{Outcome, event, stream, submit, try_open};
 use super::*;
-use crate::append::{Append, Appended, OnSettled};
+use crate::append::{Append, OnSettled};
 use crate::error::AppendError;
-use crate::event::{NewEvent, Payload};
 use crate::event_store::EventStore;
-use crate::journal::disk::FsDisk;
-use crate::journal::opening::lock;
 use crate::position::{ExpectedVersion, Version};
-use crate::stream_id::StreamId;
-
-type Outcome = Result<Appended, AppendError>;
 
 fn open(directory: &Path, faults: &Arc<Faults>) -> JournalStore {
-    let disk = FsDisk::open(&directory.join(JOURNAL_DIRECTORY)).unwrap();
-    let disk = Arc::new(FaultyDisk::new(Arc::new(disk), Arc::clone(faults)));
-    let options = JournalOptions::new()
-        .segment_bytes(256 << 10)
-        .frame_bytes(64 << 10);
-    JournalStore::start_on(disk, directory, &options, lock(directory).unwrap()).unwrap()
-}
-
-fn stream(id: &str) -> StreamId {
-    StreamId::new("acme", "gl-account", id).unwrap()
-}
-
-fn event(bytes: usize) -> NewEvent {
-    NewEvent::new(
-        crate::clock::SystemClock.new_id(),
-        "Debited",
-        Payload::raw(vec![0x5a; bytes]),
-    )
-}
-
-fn submit(store: &JournalStore, append: Append) -> Receiver<Outcome> {
-    let (sender, receiver) = channel();
-    store.submit(
-        append,
-        Box::new(move |outcome| sender.send(outcome).unwrap()),
-    );
-    receiver
+    let options = test_support::options().frame_bytes(64 << 10);
+    try_open(directory, &options, faults).unwrap()
 }
 
 fn submit_event(store: &JournalStore, id: &str, expected: u64) -> Receiver<Outcome> {
@@ -210,13 +180,10 @@ fn whoever_built_on_a_failed_append_hears_of_it_before_anything_else() {
 #[tokio::test]
 async fn a_full_queue_refuses_and_ready_waits_for_room() {
     let (directory, faults) = (tempfile::tempdir().unwrap(), Arc::default());
-    let disk = FsDisk::open(&directory.path().join(JOURNAL_DIRECTORY)).unwrap();
-    let disk = Arc::new(FaultyDisk::new(Arc::new(disk), Arc::clone(&faults)));
     let options = JournalOptions::new()
         .segment_bytes(1 << 20)
         .queue_bytes(10_000);
-    let lock = lock(directory.path()).unwrap();
-    let store = JournalStore::start_on(disk, directory.path(), &options, lock).unwrap();
+    let store = try_open(directory.path(), &options, &faults).unwrap();
     faults.hold_writes();
     let large = |id: &str| Append::to(stream(id), ExpectedVersion::Any, [event(6_000)]);
     let held = [

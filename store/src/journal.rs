@@ -16,6 +16,7 @@ use crate::sidecar::Sidecar;
 
 mod append_record;
 mod block_buffer;
+mod closing_mark;
 mod committer;
 mod disk;
 mod event_store;
@@ -204,6 +205,8 @@ impl Drop for JournalStore {
 
 #[cfg(test)]
 mod append_tests;
+#[cfg(test)]
+mod closing_tests;
 #[cfg(test)]
 mod faulty_disk;
 #[cfg(test)]

@@ -37,6 +37,10 @@ pub(crate) struct Committer {
     pub(crate) last_committed_at: Timestamp,
     pub(crate) frame_bytes_max: usize,
     pub(crate) frame_log: Arc<FrameLog>,
+    /// Whether a frame was written since the store was opened.
+    pub(crate) has_written: bool,
+    /// Whether the journal cannot be written to until it is opened again.
+    pub(crate) is_broken: bool,
     /// Nobody else may open the store before the last frame is written.
     pub(crate) _lock: Arc<File>,
 }
@@ -50,6 +54,7 @@ impl Committer {
             while let Some(frame) = self.queue.take() {
                 self.commit(frame);
             }
+            self.mark_closed();
         });
         // A bug must not leave callers waiting for an answer that nobody gives.
         if catch_unwind(work).is_err() {
@@ -66,6 +71,22 @@ impl Committer {
                         Err(AppendError::NotRecorded(fault.clone())),
                     );
                 },
+            );
+        }
+    }
+
+    /// Writes the mark behind the last frame, as far as it can be: nothing depends on it but how damage to that frame is
+    /// told from a write that did not complete.
+    fn mark_closed(&mut self) {
+        if !self.has_written || self.is_broken {
+            return;
+        }
+        let committed_at = self.clock.now().max(self.last_committed_at);
+        let next_position = self.head.borrow().next();
+        if let Err(failure) = self.writer.write_closing_mark(next_position, committed_at) {
+            tracing::warn!(
+                ?failure,
+                "the mark of a clean close could not be written; nothing is lost"
             );
         }
     }
@@ -114,6 +135,7 @@ impl Committer {
             committed_at: self.last_committed_at,
         };
         let offset = self.writer.write(&frame.body, &content)?;
+        self.has_written = true;
         self.frame_log.note(frame.body.len(), event_count);
         Ok(offset)
     }
@@ -190,7 +212,7 @@ impl Committer {
             .send_replace(Position::new(next_position.get() - 1));
     }
 
-    fn void(&self, failed: PendingFrame, failure: WriteFailure) {
+    fn void(&mut self, failed: PendingFrame, failure: WriteFailure) {
         let (fault, of_failed, refusal) = match failure {
             WriteFailure::Refused(fault) => (fault.clone(), AppendError::NotRecorded(fault), None),
             WriteFailure::Broken(fault) => {
@@ -206,6 +228,7 @@ impl Committer {
                 (fault.clone(), AppendError::Unknown(fault), Some(refusal))
             }
         };
+        self.is_broken |= refusal.is_some();
         tracing::error!(%fault, poisoned = refusal.is_some(), "a frame could not be written");
         let failed_number = failed.number;
         let built_on_it = AppendError::NotRecorded(Fault::new(format!(

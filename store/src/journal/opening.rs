@@ -207,6 +207,8 @@ impl Shared {
             sealed,
             clock: Arc::clone(&self.clock),
             last_committed_at: resume.last_recorded_at,
+            has_written: false,
+            is_broken: false,
             frame_bytes_max: options.frame_bytes_max(),
             frame_log: Arc::clone(&self.frame_log),
             _lock: Arc::clone(&self.lock),

@@ -5,6 +5,7 @@ use crate::append::validate::AppendLimits;
 use crate::clock::{Clock, SystemClock};
 use crate::error::OpenError;
 use crate::journal::JournalStore;
+use crate::journal::closing_mark::MARK_FRAME_BYTES;
 use crate::journal::frame;
 use crate::journal::segment::BLOCK_BYTES;
 
@@ -160,8 +161,9 @@ impl JournalOptions {
     }
 }
 
-/// How much an append of `append_bytes` (as limits count them) may take with everything around its events.
+/// How much an append of `append_bytes` (as limits count them) may take with everything around its events: what is left
+/// of an empty segment without its header, what a frame adds, and the closing mark.
 pub(super) fn encoded_limit(append_bytes: usize) -> usize {
     let segment = append_bytes.saturating_mul(2);
-    segment.saturating_sub(BLOCK_BYTES + frame::padded_bytes(0))
+    segment.saturating_sub(BLOCK_BYTES + frame::padded_bytes(0) + MARK_FRAME_BYTES)
 }

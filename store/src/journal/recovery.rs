@@ -306,6 +306,9 @@ fn take_frame(frame: &ScannedFrame<'_>, segment: &LiveSegment) -> Option<()> {
     if position != frame.header.next_position() || announced != 0 {
         return None;
     }
+    if records.is_empty() {
+        return Some(()); // No reader looks for a frame without events.
+    }
     let place = FramePlace {
         first_position: frame.header.first_position,
         offset: u32::try_from(frame.offset).ok()?,

@@ -1,5 +1,6 @@
 //! What the tests of failing and racing stores share.
 
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -12,7 +13,9 @@ use crate::error::AppendError;
 use crate::event::{NewEvent, Payload, RecordedEvent};
 use crate::event_store::EventStore;
 use crate::journal::disk::FsDisk;
+use crate::journal::frame::{FrameHeader, HeaderCheck};
 use crate::journal::opening::lock;
+use crate::journal::segment::BLOCK_BYTES;
 use crate::position::ExpectedVersion;
 use crate::stream_id::StreamId;
 
@@ -99,4 +102,21 @@ pub(super) fn segment_files(directory: &Path) -> Vec<PathBuf> {
     paths.retain(|path| path.extension().is_some_and(|ext| ext == "segment"));
     paths.sort();
     paths
+}
+
+/// Ends a store as a process that dies does: without the mark of a clean close behind its last frame.
+pub(super) fn die(store: JournalStore) {
+    let directory = store.directory().to_owned();
+    drop(store);
+    let path = segment_files(&directory).pop().unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let (mut offset, mut mark) = (BLOCK_BYTES, None);
+    while let Some(HeaderCheck::Sound(header)) = bytes.get(offset..).map(FrameHeader::check) {
+        mark = (header.event_count == 0).then_some(offset);
+        offset += header.padded_bytes();
+    }
+    let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    if let Some(mark) = mark {
+        file.write_all_at(&[0; BLOCK_BYTES], mark as u64).unwrap();
+    }
 }

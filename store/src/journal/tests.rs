@@ -180,7 +180,7 @@ fn a_torn_last_frame_is_cut_off_and_reported() {
         let store = options().open(directory.path()).unwrap();
         append(&store, "1000", 300).unwrap();
         append(&store, "1000", 5_000).unwrap();
-        drop(store);
+        test_support::die(store);
         let path = &segment_files(directory.path())[0];
         let torn_at = frame_offsets(path)[1];
         let zeros = vec![0; 8_192 - cut];
@@ -210,7 +210,7 @@ fn a_sector_missing_from_the_last_frame_is_a_torn_write_too() {
     let directory = tempfile::tempdir().unwrap();
     let store = options().open(directory.path()).unwrap();
     append(&store, "1000", 5_000).unwrap();
-    drop(store);
+    test_support::die(store);
     let path = &segment_files(directory.path())[0];
     for sector in [0, 3, 8] {
         let at = frame_offsets(path)[0];
@@ -218,6 +218,7 @@ fn a_sector_missing_from_the_last_frame_is_a_torn_write_too() {
         let store = options().open(directory.path()).unwrap();
         assert!(store.recovery().torn_tail.is_some(), "sector {sector}");
         append(&store, "1000", 5_000).unwrap();
+        test_support::die(store);
     }
 }
 

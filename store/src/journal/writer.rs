@@ -4,6 +4,7 @@ use std::sync::Arc;
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::journal::block_buffer::BlockBuffer;
+use crate::journal::closing_mark::{self, MARK_FRAME_BYTES};
 use crate::journal::disk::{BlockWriter, Disk, WriteMode};
 use crate::journal::frame::{self, FrameFacts};
 use crate::journal::segment::{BLOCK_BYTES, FIRST_FRAME_OFFSET, Hash, SegmentHeader};
@@ -81,12 +82,13 @@ impl SegmentWriter {
         &self.header
     }
 
-    /// Whether a frame with that much body still goes into the active segment.
+    /// Whether a frame with that much body still goes into the active segment, and the closing mark behind it.
     pub(crate) fn has_room(&self, body_bytes: usize) -> bool {
-        let end = self
-            .offset
-            .saturating_add(frame::padded_bytes(body_bytes) as u64);
-        end <= self.header.capacity_bytes
+        self.holds(frame::padded_bytes(body_bytes).saturating_add(MARK_FRAME_BYTES))
+    }
+
+    fn holds(&self, bytes: usize) -> bool {
+        self.offset.saturating_add(bytes as u64) <= self.header.capacity_bytes
     }
 
     /// Writes one frame durably, with one system call, and gives back its offset.
@@ -95,6 +97,34 @@ impl SegmentWriter {
         body: &[u8],
         content: &FrameContent,
     ) -> Result<u64, WriteFailure> {
+        let offset = self.write_frame(body, content)?;
+        if self.offset > self.header.capacity_bytes / 2 {
+            self.spares.prepare_ahead();
+        }
+        Ok(offset)
+    }
+
+    /// Writes the mark that nothing follows, unless there is no room for it: a segment that was filled by a build which
+    /// did not leave any goes without.
+    pub(crate) fn write_closing_mark(
+        &mut self,
+        next_position: Position,
+        committed_at: Timestamp,
+    ) -> Result<(), WriteFailure> {
+        if !self.holds(MARK_FRAME_BYTES) {
+            return Ok(());
+        }
+        let content = FrameContent {
+            record_count: 1,
+            event_count: 0,
+            first_position: next_position,
+            committed_at,
+        };
+        self.write_frame(&closing_mark::body(next_position), &content)
+            .map(drop)
+    }
+
+    fn write_frame(&mut self, body: &[u8], content: &FrameContent) -> Result<u64, WriteFailure> {
         let blocks = self.buffer.of(frame::padded_bytes(body.len()));
         let facts = FrameFacts {
             record_count: content.record_count,
@@ -116,9 +146,6 @@ impl SegmentWriter {
         })?;
         self.offset += blocks.len() as u64;
         self.last_hash = hash;
-        if self.offset > self.header.capacity_bytes / 2 {
-            self.spares.prepare_ahead();
-        }
         Ok(offset)
     }
 

@@ -192,7 +192,10 @@ impl<A: Aggregate> Cell<A> {
         };
         let mut streams = SmallVec::new();
         streams.push(part);
-        Append { streams }
+        Append {
+            streams,
+            command: None,
+        }
     }
 
     /// A snapshot of the state as it is now, if one is due. To be saved once the last of `events` is durable.

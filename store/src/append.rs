@@ -3,6 +3,7 @@ pub(crate) mod validate;
 use smallvec::{SmallVec, smallvec};
 
 use crate::clock::Timestamp;
+use crate::command::CommandStamp;
 use crate::error::AppendError;
 use crate::event::NewEvent;
 use crate::position::{ExpectedVersion, Position, Version};
@@ -32,6 +33,8 @@ pub struct StreamAppend {
 pub struct Append {
     /// The parts, in the order in which they get their positions. A stream may stand here only once.
     pub streams: SmallVec<[StreamAppend; 1]>,
+    /// The command that it answers, if a retry of that must not take effect again; see [`Append::answering`].
+    pub command: Option<Box<CommandStamp>>,
 }
 
 impl Append {
@@ -49,6 +52,7 @@ impl Append {
                 expected,
                 events
             }],
+            command: None,
         }
     }
 
@@ -73,6 +77,49 @@ impl Append {
     #[must_use]
     pub fn check(stream: StreamId, expected: ExpectedVersion) -> Self {
         Self::to(stream, expected, [])
+    }
+
+    /// The same append as the outcome of a command: it is recorded together with the command's id, fingerprint and reply,
+    /// even if it carries no events, and an append with the same id is refused from then on as
+    /// [`AppendError::Duplicate`]. That is found out before any version is looked at: a retry whose expected version
+    /// has moved on hears of the duplicate, not of a conflict.
+    ///
+    /// A store remembers a limited number of the newest ids, see
+    /// [`JournalOptions::commands_remembered`](crate::JournalOptions::commands_remembered).
+    ///
+    /// ```
+    /// use foldhouse_store::{
+    ///     Append, AppendError, Clock, CommandReply, CommandStamp, EventStore, EventStoreExt, ExpectedVersion, MemoryStore,
+    ///     NewEvent, Payload, StreamId, SystemClock,
+    /// };
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = MemoryStore::new();
+    /// let reply = CommandReply { bytes: "25.00 EUR debited".into(), ..CommandReply::default() };
+    /// let stamp = CommandStamp { id: SystemClock.new_id(), fingerprint: [7; 16], reply };
+    /// let posting = || {
+    ///     let debited = NewEvent::new(SystemClock.new_id(), "Debited", Payload::raw("25.00 EUR"));
+    ///     let cash = StreamId::new("acme", "gl-account", "1000").unwrap();
+    ///     Append::to(cash, ExpectedVersion::Any, [debited]).answering(stamp.clone())
+    /// };
+    /// store.append(posting()).await?;
+    /// let retried = store.append(posting()).await;
+    /// assert!(matches!(retried, Err(AppendError::Duplicate { command_id }) if command_id == stamp.id));
+    /// let recorded = store.command(stamp.id).await?.expect("it was recorded before");
+    /// assert_eq!((recorded.fingerprint, recorded.reply), (stamp.fingerprint, stamp.reply));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn answering(mut self, command: CommandStamp) -> Self {
+        self.command = Some(Box::new(command));
+        self
+    }
+
+    /// Whether it leaves anything behind: events, or the outcome of a command.
+    pub(crate) fn is_recording(&self) -> bool {
+        self.command.is_some() || self.event_count() > 0
     }
 
     /// How many events it carries over all streams.
@@ -101,7 +148,7 @@ pub struct Appended {
 pub enum Verdict {
     /// The append is queued. It succeeds unless the store itself fails.
     Taken,
-    /// The append is refused: a conflict, a full queue, a closed store. The outcome says why; it may come later than this,
+    /// The append is refused: a conflict, a duplicate, a full queue, a closed store. The outcome says why; it may come later than this,
     /// with what it rests on. Who has built on the append must not submit anything further that does.
     Refused,
 }

@@ -13,6 +13,7 @@
 //! |---|---|
 //! | [`appends`] | expected versions, appends over several streams, limits |
 //! | [`checks`] | parts of an append without events |
+//! | [`commands`] | commands that are sent again |
 //! | [`submits`] | appends that are not waited for: order, outcomes, overload, dropped futures |
 //! | [`writers`] | many writers and readers at once |
 //! | [`events`] | what an event carries comes back |
@@ -55,6 +56,7 @@
 
 pub mod appends;
 pub mod checks;
+pub mod commands;
 pub mod events;
 pub mod listings;
 pub mod positions;
@@ -131,6 +133,7 @@ macro_rules! conformance_tests {
                 one_conflict_among_the_streams_records_nothing_anywhere
                 a_conflict_names_the_first_stream_that_is_not_as_expected
                 a_stream_named_twice_is_refused
+                an_event_id_used_twice_in_one_append_is_refused
                 an_append_over_no_stream_is_refused
                 the_limits_on_streams_and_events_are_kept_to_the_last
                 a_text_that_is_empty_or_too_long_is_refused
@@ -141,6 +144,18 @@ macro_rules! conformance_tests {
                 a_check_does_not_create_its_stream
                 a_check_beside_events_decides_over_them
                 a_check_over_several_streams_needs_all_of_them
+            }
+            commands {
+                a_retried_command_is_recorded_once_and_is_told_so
+                another_command_under_the_same_id_is_told_by_its_fingerprint
+                a_command_without_events_is_remembered
+                a_duplicate_is_told_even_where_the_version_has_moved
+                a_command_that_was_refused_can_be_sent_again
+                many_senders_of_one_command_record_it_once
+                only_events_are_read_between_commands
+                a_duplicate_is_answered_when_the_first_can_be_found
+                a_command_over_several_streams_is_recorded_as_one
+                a_reply_is_kept_up_to_its_limit
             }
             submits {
                 a_writer_builds_on_its_own_appends_without_waiting
@@ -249,9 +264,10 @@ macro_rules! __conformance_tests {
 #[cfg(test)]
 mod tests {
     /// Each theme's name and source.
-    const THEMES: [(&str, &str); 10] = [
+    const THEMES: [(&str, &str); 11] = [
         ("appends", include_str!("conformance/appends.rs")),
         ("checks", include_str!("conformance/checks.rs")),
+        ("commands", include_str!("conformance/commands.rs")),
         ("submits", include_str!("conformance/submits.rs")),
         ("writers", include_str!("conformance/writers.rs")),
         ("events", include_str!("conformance/events.rs")),

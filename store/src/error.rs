@@ -2,7 +2,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::append::{APPEND_EVENTS_MAX, APPEND_STREAMS_MAX};
+use crate::command::COMMAND_REPLY_BYTES_MAX;
 use crate::position::{ExpectedVersion, Position, Version};
 use crate::stream_id::StreamId;
 
@@ -67,6 +70,17 @@ pub enum AppendError {
         /// What the store found.
         actual: Version,
     },
+    /// A command with this id was recorded before, and is durable. Nothing was recorded again; ask
+    /// [`EventStore::command`](crate::EventStore::command) for its outcome, and compare the fingerprint: it may have been
+    /// another command that came under the same id.
+    #[error(
+        "command {command_id} was recorded before; nothing was recorded again: \
+         ask for its outcome by the command id"
+    )]
+    Duplicate {
+        /// The id.
+        command_id: Uuid,
+    },
     /// The append breaks a rule and would break it again. Nothing was recorded; change it.
     #[error("the append is not valid, nothing was recorded: {0}")]
     Invalid(#[from] InvalidAppend),
@@ -85,7 +99,8 @@ pub enum AppendError {
     #[error("nothing was recorded, a retry is safe: {0}")]
     NotRecorded(Fault),
     /// The write failed half way: the events may or may not be found when the store is opened again. Do not retry
-    /// blindly; reopen, then look for the event ids.
+    /// blindly; reopen, then look for the event ids. An append with a command can simply be retried after that: if it was
+    /// recorded, the retry is a duplicate.
     #[error("it is unknown whether the append was recorded; reopen the store and look: {0}")]
     Unknown(Fault),
 }
@@ -106,6 +121,19 @@ pub enum InvalidAppend {
     /// It carries too many events.
     #[error("it carries {0} events; the limit is {APPEND_EVENTS_MAX}")]
     TooManyEvents(usize),
+    /// Two of its events have the same id.
+    #[error(
+        "it carries two events with the id {id}, the second for stream {stream}; give each its own"
+    )]
+    DuplicateEventId {
+        /// The id.
+        id: Uuid,
+        /// Where the second one was to go.
+        stream: StreamId,
+    },
+    /// The reply of its command is too large.
+    #[error("the reply of its command takes {0} bytes; the limit is {COMMAND_REPLY_BYTES_MAX}")]
+    ReplyTooLarge(usize),
     /// One event is too large.
     #[error("an event for stream {stream} takes {bytes} bytes; the limit is {limit_bytes}")]
     EventTooLarge {

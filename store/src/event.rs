@@ -93,6 +93,9 @@ pub type Metadata = BTreeMap<String, String>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEvent {
     /// Unique in the store; UUID version 7 by convention.
+    ///
+    /// A store refuses two equal ids within one append. Over appends it does not look for them: what must not be recorded
+    /// twice carries a command id, see [`Append::answering`](crate::Append::answering).
     pub id: Uuid,
     /// The event's stable name, for instance `Debited`; at most [`EVENT_TYPE_BYTES_MAX`] bytes.
     pub event_type: Arc<str>,

@@ -2,8 +2,10 @@ use std::future::Future;
 use std::pin::Pin;
 
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::append::{Append, Appended, OnSettled, Verdict};
+use crate::command::RecordedCommand;
 use crate::error::{AppendError, Fault, ReadError};
 use crate::event::RecordedEvent;
 use crate::position::{Position, Version};
@@ -76,6 +78,7 @@ pub struct Page<Cursor> {
 /// - Versions (per stream) and positions (over all) are 1-based and gap-free; positions are in commit order.
 /// - A success is reported only when the events are durable, and is never taken back.
 /// - Reads see durable events only, and every event whose success has been reported.
+/// - An append with a command id that the store remembers is refused, and the first one's outcome can be asked for.
 /// - Appends take effect in the order in which `submit` was called, as far as calls were ordered at all.
 ///
 /// The module `conformance` (feature `conformance`) is these sentences as tests.
@@ -107,6 +110,11 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// The durable version of a stream.
     fn stream_version(&self, stream: &StreamId) -> BoxFuture<'_, Result<Version, ReadError>>;
+
+    /// What a command came to, if it was recorded and is durable, and the store still remembers it.
+    ///
+    /// Compare the fingerprint before you take the outcome for that of your own command.
+    fn command(&self, id: Uuid) -> BoxFuture<'_, Result<Option<RecordedCommand>, ReadError>>;
 
     /// The streams of one aggregate type of a tenant in the order of their ids, behind `after`, up to `limit`.
     fn streams(

@@ -208,6 +208,8 @@ mod append_tests;
 #[cfg(test)]
 mod closing_tests;
 #[cfg(test)]
+mod command_tests;
+#[cfg(test)]
 mod faulty_disk;
 #[cfg(test)]
 mod fault_tests;

@@ -13,6 +13,7 @@
 //! - Names and places: [`StreamId`], [`Position`], [`Version`], [`ExpectedVersion`], [`Timestamp`], [`Clock`].
 //! - Events: [`NewEvent`] goes in, [`RecordedEvent`] comes back; [`Payload`] is the domain's part.
 //! - Writing: [`Append`], [`Appended`], [`Verdict`], [`AppendError`], sorted by what the caller can do.
+//! - Retries: [`CommandStamp`] makes a command take effect once, [`RecordedCommand`] is what it came to.
 //! - The seam: [`EventStore`], [`SnapshotStore`], [`ReadModelStore`], and [`Store`] for all three.
 //! - Opening: [`JournalOptions`], [`RecoveryReport`], [`OpenError`].
 #![warn(
@@ -26,6 +27,7 @@ mod stream_id;
 mod position;
 mod clock;
 mod event;
+mod command;
 mod append;
 mod error;
 mod event_store;
@@ -43,6 +45,7 @@ pub use append::{
     APPEND_EVENTS_MAX, APPEND_STREAMS_MAX, Append, Appended, OnSettled, StreamAppend, Verdict,
 };
 pub use clock::{Clock, SystemClock, Timestamp};
+pub use command::{COMMAND_REPLY_BYTES_MAX, CommandReply, CommandStamp, RecordedCommand};
 pub use error::{AppendError, Damage, Fault, InvalidAppend, OpenError, ReadError};
 pub use event::{
     Codec, EVENT_TYPE_BYTES_MAX, METADATA_BYTES_MAX, Metadata, NewEvent, Payload, RecordedEvent,

@@ -1,3 +1,4 @@
+mod commands;
 mod log;
 mod read_models;
 mod settlements;
@@ -14,7 +15,10 @@ use self::log::Log;
 use self::read_models::ReadModels;
 use self::settlements::Settlements;
 use crate::append::{Append, AppendLimits, OnSettled, Verdict, validate};
+use uuid::Uuid;
+
 use crate::clock::{Clock, SystemClock};
+use crate::command::RecordedCommand;
 use crate::error::ReadError;
 use crate::event_store::{BoxFuture, EventStore, Page, StreamQuery};
 use crate::position::{Position, Version};
@@ -88,6 +92,13 @@ impl MemoryStore {
             snapshots: Mutex::default(),
             read_models: Mutex::default(),
         }
+    }
+
+    /// The same store, but it remembers so many of the newest command ids; 1,048,576 if not set.
+    #[must_use]
+    pub fn commands_remembered(self, count: usize) -> Self {
+        lock(&self.journal).log.remember_commands(count);
+        self
     }
 
     /// Tells the writers their outcomes, outside the lock: a callback may submit again.
@@ -167,6 +178,10 @@ impl EventStore for MemoryStore {
     fn stream_version(&self, stream: &StreamId) -> BoxFuture<'_, Result<Version, ReadError>> {
         let stream = stream.clone();
         Box::pin(async move { Ok(lock(&self.journal).log.version(&stream)) })
+    }
+
+    fn command(&self, id: Uuid) -> BoxFuture<'_, Result<Option<RecordedCommand>, ReadError>> {
+        Box::pin(async move { Ok(lock(&self.journal).log.command(id)) })
     }
 
     fn streams(

@@ -10,9 +10,10 @@
 //! - `engine`: the only calls into sled, and the fences around it
 //! - `receipt`: what sled is known to have on disk, in a file of our own
 //! - `directory`: the files and how they are moved aside
-//! - `streams`, `segments`, `snapshots`, `models`, `meta`: one table each, its bytes documented there
+//! - `streams`, `commands`, `segments`, `snapshots`, `models`, `meta`: one table each, its bytes documented there
 //! - `value`, `varint`: what their encodings share
 
+mod commands;
 mod directory;
 mod engine;
 mod meta;
@@ -26,6 +27,7 @@ mod value;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use self::commands::RememberedCommands;
 use self::directory::Directory;
 use self::engine::{Engine, OpenFailure, Table};
 use self::meta::LAYOUT;
@@ -80,6 +82,17 @@ pub(crate) struct Place {
     pub(crate) offset: u32,
 }
 
+/// Where the head of a command's append lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CommandPlace {
+    /// The number of the segment.
+    pub(crate) segment: u64,
+    /// The position that the event behind it has or would have.
+    pub(crate) position: Position,
+    /// The byte in the segment's file at which the head starts.
+    pub(crate) offset: u32,
+}
+
 /// How the sidecar came to be open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum OpenOutcome {
@@ -100,6 +113,8 @@ pub(crate) enum OpenOutcome {
 pub(crate) struct Sidecar {
     engine: Engine,
     vouchers: RwLock<Vouchers>,
+    /// Which segments' commands are remembered.
+    commands: RwLock<RememberedCommands>,
     /// The generation of the last sync; held during a sync.
     generation: Mutex<u64>,
     /// Held while segments are indexed or forgotten.
@@ -260,6 +275,7 @@ impl Sidecar {
         Self {
             engine,
             vouchers: RwLock::new(vouchers),
+            commands: RwLock::default(),
             generation: Mutex::new(generation),
             indexing: Mutex::new(()),
             snapshots: RwLock::new(()),

@@ -156,6 +156,13 @@ impl EventStore for HeldStore {
         self.inner.stream_version(stream)
     }
 
+    fn command(
+        &self,
+        id: uuid::Uuid,
+    ) -> BoxFuture<'_, Result<Option<foldhouse_store::RecordedCommand>, ReadError>> {
+        self.inner.command(id)
+    }
+
     fn streams(
         &self,
         tenant: &str,

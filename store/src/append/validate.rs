@@ -1,12 +1,15 @@
 use std::collections::HashSet;
 
+use uuid::Uuid;
+
 use crate::append::{APPEND_EVENTS_MAX, APPEND_STREAMS_MAX, Append, StreamAppend};
+use crate::command::COMMAND_REPLY_BYTES_MAX;
 use crate::error::InvalidAppend;
 use crate::event::{EVENT_TYPE_BYTES_MAX, METADATA_BYTES_MAX, Metadata, NewEvent, USER_BYTES_MAX};
 use crate::stream_id::StreamId;
 
-/// Up to here comparing every stream with those before it is cheaper than hashing them.
-const PAIRWISE_STREAMS_MAX: usize = 8;
+/// Up to here comparing every stream, or event id, with those before it is cheaper than hashing them.
+const PAIRWISE_MAX: usize = 8;
 
 /// What a store takes in one event and in one append, in bytes as [`event_bytes`] counts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +52,8 @@ pub(crate) fn metadata_bytes(metadata: &Metadata) -> usize {
 
 /// Whether `append` keeps every rule that does not depend on what the store holds.
 ///
-/// The first rule broken is named, in this order: number of streams, a stream named twice, number of events, then each
-/// event in turn (texts, then size), then the size of all events.
+/// The first rule broken is named, in this order: number of streams, a stream named twice, number of events, an event
+/// id used twice, the size of a command's reply, then each event in turn (texts, then size), then the size of all events.
 ///
 /// # Errors
 /// The rule that is broken; the same append would break it again.
@@ -69,6 +72,15 @@ pub(crate) fn validate(append: &Append, limits: &AppendLimits) -> Result<(), Inv
     let event_count = append.event_count();
     if event_count > APPEND_EVENTS_MAX {
         return Err(InvalidAppend::TooManyEvents(event_count));
+    }
+    if let Some((stream, id)) = first_duplicate_event(append, event_count) {
+        let stream = stream.clone();
+        return Err(InvalidAppend::DuplicateEventId { id, stream });
+    }
+    if let Some(command) = &append.command
+        && command.reply.bytes.len() > COMMAND_REPLY_BYTES_MAX
+    {
+        return Err(InvalidAppend::ReplyTooLarge(command.reply.bytes.len()));
     }
     let mut append_bytes: usize = 0;
     for part in &append.streams {
@@ -126,7 +138,7 @@ fn validate_event(
 
 /// The first stream that stands in the append a second time.
 fn first_duplicate(parts: &[StreamAppend]) -> Option<&StreamId> {
-    if parts.len() <= PAIRWISE_STREAMS_MAX {
+    if parts.len() <= PAIRWISE_MAX {
         return parts.iter().enumerate().find_map(|(index, part)| {
             parts
                 .iter()
@@ -140,6 +152,26 @@ fn first_duplicate(parts: &[StreamAppend]) -> Option<&StreamId> {
         .iter()
         .map(|part| &part.stream)
         .find(|stream| !seen.insert(stream.as_str()))
+}
+
+/// The first event whose id stands in the append a second time.
+fn first_duplicate_event(append: &Append, event_count: usize) -> Option<(&StreamId, Uuid)> {
+    // Most appends carry one event.
+    if event_count < 2 {
+        return None;
+    }
+    let parts = append.streams.iter();
+    let events = parts.flat_map(|part| part.events.iter().map(|event| (&part.stream, event.id)));
+    if event_count <= PAIRWISE_MAX {
+        let mut behind = events.clone().enumerate();
+        return behind.find_map(|(index, (stream, id))| {
+            let is_there = events.clone().take(index).any(|(_, before)| before == id);
+            is_there.then_some((stream, id))
+        });
+    }
+    let mut seen = HashSet::with_capacity(event_count);
+    let mut events = events;
+    events.find(|(_, id)| !seen.insert(*id))
 }
 
 #[cfg(test)]

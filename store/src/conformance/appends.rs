@@ -226,6 +226,28 @@ pub async fn a_stream_named_twice_is_refused<S: Store + ?Sized>(store: &Arc<S>) 
     assert_event_count(store, 0).await;
 }
 
+/// Two events of one append must not have the same id, wherever they go, however many they are.
+pub async fn an_event_id_used_twice_in_one_append_is_refused<S: Store + ?Sized>(store: &Arc<S>) {
+    for count in [2, 3, 8, 9, 300] {
+        let mut given = events(count);
+        given[count - 1].id = given[0].id;
+        let twice = given[0].id;
+        let last = given.split_off(count - 1);
+        let entry = Append::to(stream(1), ExpectedVersion::Any, given).and(
+            stream(2),
+            ExpectedVersion::Any,
+            last,
+        );
+        match refused(store, entry).await {
+            AppendError::Invalid(InvalidAppend::DuplicateEventId { id, stream: found }) => {
+                assert_eq!((id, found), (twice, stream(2)), "{count} events");
+            }
+            other => panic!("it must be refused for the id, not: {other}"),
+        }
+    }
+    assert_event_count(store, 0).await;
+}
+
 /// An append over no stream says nothing and is refused.
 pub async fn an_append_over_no_stream_is_refused<S: Store + ?Sized>(store: &Arc<S>) {
     let error = refused(store, Append::default()).await;

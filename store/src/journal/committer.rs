@@ -92,7 +92,7 @@ impl Committer {
     }
 
     fn commit(&mut self, mut frame: PendingFrame) {
-        if !frame.records.is_empty() {
+        if !frame.body.is_empty() {
             // A panic must not take the frame with it: everyone in it waits for an answer.
             let write = AssertUnwindSafe(|| {
                 let offset = self.write(&mut frame)?;
@@ -109,7 +109,10 @@ impl Committer {
             }
         }
         self.queue.note_durable(&frame);
-        for Waiting { outcome, settled } in frame.waiting.drain(..) {
+        for Waiting {
+            outcome, settled, ..
+        } in frame.waiting.drain(..)
+        {
             settle(settled, outcome);
         }
         self.queue.recycle(frame);
@@ -119,7 +122,13 @@ impl Committer {
     fn write(&mut self, frame: &mut PendingFrame) -> Result<u64, WriteFailure> {
         self.seal_records(frame);
         if !self.writer.has_room(frame.body.len()) {
-            self.roll(frame)?;
+            if frame.first_position == self.writer.segment().first_position {
+                // The next one would get the name of this one.
+                self.writer
+                    .grow(frame.body.len(), frame.records.is_empty())?;
+            } else {
+                self.roll(frame)?;
+            }
         }
         self.last_committed_at = self
             .clock
@@ -182,21 +191,24 @@ impl Committer {
     /// Makes a durable frame visible: after this every read sees it.
     fn publish(&self, frame: &mut PendingFrame, offset: u64) {
         let count = frame.records.len() as u64;
+        let body_offset = offset + FRAME_HEADER_BYTES as u64;
         tracing::trace!(
             first_position = %frame.first_position, events = count, body_bytes = frame.body.len(), offset,
             "a frame is durable"
         );
+        self.active
+            .add_commands(body_offset, frame.appends.drain(..));
+        if count == 0 {
+            return; // No reader of events looks for it.
+        }
         let next_position = Position::new(frame.first_position.get() + count);
         // A segment is limited to far less than 4 GiB when the store is opened.
         let place = FramePlace {
             first_position: frame.first_position,
             offset: u32::try_from(offset).unwrap_or(u32::MAX),
         };
-        self.active.add_frame(
-            place,
-            offset + FRAME_HEADER_BYTES as u64,
-            frame.records.drain(..),
-        );
+        self.active
+            .add_frame(place, body_offset, frame.records.drain(..));
         if self.head.receiver_count() > OWN_HEAD_RECEIVERS {
             let body = std::mem::take(&mut frame.body).into();
             let first_position = frame.first_position;
@@ -236,7 +248,7 @@ impl Committer {
         )));
         let head = *self.head.borrow();
         self.queue.void(failed, head, refusal, |frame, waiting| {
-            let in_failed_frame = frame.number == failed_number && waiting.is_recording();
+            let in_failed_frame = frame.number == failed_number && waiting.is_recording;
             let error = if in_failed_frame {
                 of_failed.clone()
             } else {

@@ -1,9 +1,11 @@
 //! The journal as an [`EventStore`].
 
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::append::validate::validate;
 use crate::append::{Append, OnSettled, Verdict};
+use crate::command::RecordedCommand;
 use crate::error::{AppendError, InvalidAppend, ReadError};
 use crate::event_store::{BoxFuture, EventStore, Page, StreamQuery};
 use crate::journal::{JournalStore, options, queue};
@@ -47,6 +49,10 @@ impl EventStore for JournalStore {
     fn stream_version(&self, stream: &StreamId) -> BoxFuture<'_, Result<Version, ReadError>> {
         let stream = stream.clone();
         self.blocking(move |reader| reader.stream_version(&stream))
+    }
+
+    fn command(&self, id: Uuid) -> BoxFuture<'_, Result<Option<RecordedCommand>, ReadError>> {
+        self.blocking(move |reader| reader.command(id))
     }
 
     fn streams(

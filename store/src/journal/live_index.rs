@@ -1,10 +1,12 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use uuid::Uuid;
+
 use crate::event_store::Direction;
-use crate::journal::queue::RecordPlace;
+use crate::journal::queue::{AppendPlace, RecordPlace};
 use crate::position::{Position, Version};
-use crate::sidecar::{EventPlace, FramePlace, Place};
+use crate::sidecar::{CommandPlace, EventPlace, FramePlace, Place};
 use crate::stream_id::StreamId;
 
 /// Where every event of the segments is that are not in the sidecar yet: the active one, and sealed ones that wait for
@@ -27,6 +29,8 @@ pub(crate) struct LiveSegment {
 pub(crate) struct SegmentPlaces {
     pub(crate) streams: HashMap<StreamId, StreamPlaces>,
     pub(crate) frames: Vec<FramePlace>,
+    /// By command the head of its append, and the position of the event that follows or would follow it.
+    pub(crate) commands: HashMap<Uuid, EventPlace>,
 }
 
 /// The events of one stream in one segment, in version order.
@@ -94,6 +98,45 @@ impl LiveSegment {
         }
     }
 
+    /// Adds the commands of a frame whose body starts at `body_offset` of the segment file.
+    pub(crate) fn add_commands(
+        &self,
+        body_offset: u64,
+        appends: impl Iterator<Item = AppendPlace>,
+    ) {
+        let mut appends = appends.filter_map(|append| Some((append.command?, append)));
+        let Some(first) = appends.next() else {
+            return;
+        };
+        let mut places = self.write();
+        for (command, append) in std::iter::once(first).chain(appends) {
+            let offset = body_offset + append.offset_in_body as u64;
+            let ordinal = append.position.get() - self.first_position.get();
+            // As for events.
+            let (Ok(position_in_segment), Ok(offset)) =
+                (u32::try_from(ordinal), u32::try_from(offset))
+            else {
+                continue;
+            };
+            let place = EventPlace {
+                position_in_segment,
+                offset,
+            };
+            places.commands.insert(command, place);
+        }
+    }
+
+    fn command(&self, id: Uuid) -> Option<CommandPlace> {
+        let place = *self.read().commands.get(&id)?;
+        Some(CommandPlace {
+            segment: self.number,
+            position: Position::new(
+                self.first_position.get() + u64::from(place.position_in_segment),
+            ),
+            offset: place.offset,
+        })
+    }
+
     fn places_of(&self, stream: &StreamId, from: Version, to: Version, into: &mut Vec<Place>) {
         let places = self.read();
         let Some(events) = places.streams.get(stream) else {
@@ -123,6 +166,15 @@ impl LiveIndex {
         LiveView {
             segments: segments.iter().cloned().collect(),
         }
+    }
+
+    /// Where the command with this id is, the newest one first.
+    pub(crate) fn command(&self, id: Uuid) -> Option<CommandPlace> {
+        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+        segments
+            .iter()
+            .rev()
+            .find_map(|segment| segment.command(id))
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, VecDeque<Arc<LiveSegment>>> {

@@ -50,6 +50,7 @@ impl JournalStore {
             &disk,
             options.segment_bytes,
             options.index_cache_bytes,
+            options.commands_remembered,
             &*options.clock,
         )?;
         let resume = recovered.resume();

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use crate::append::validate::AppendLimits;
 use crate::clock::{Clock, SystemClock};
+use crate::command::COMMANDS_REMEMBERED;
 use crate::error::OpenError;
 use crate::journal::JournalStore;
 use crate::journal::closing_mark::MARK_FRAME_BYTES;
@@ -24,6 +25,7 @@ pub struct JournalOptions {
     pub(super) recent_frames_bytes: usize,
     pub(super) index_cache_bytes: u64,
     pub(super) stream_heads: usize,
+    pub(super) commands_remembered: usize,
     pub(super) log_frame_sizes: bool,
     pub(super) clock: Arc<dyn Clock>,
 }
@@ -49,6 +51,7 @@ impl Default for JournalOptions {
             recent_frames_bytes: 32 << 20,
             index_cache_bytes: 64 << 20,
             stream_heads: 1 << 20,
+            commands_remembered: COMMANDS_REMEMBERED,
             log_frame_sizes: false,
             clock: Arc::new(SystemClock),
         }
@@ -103,6 +106,17 @@ impl JournalOptions {
     /// For how many streams the version is kept in memory, about; 1,048,576 if not set. Others are looked up.
     pub fn stream_heads(mut self, count: usize) -> Self {
         self.stream_heads = count;
+        self
+    }
+
+    /// How many of the newest command ids are remembered, at least; 1,048,576 if not set. A retry that comes later than
+    /// so many further commands is taken for a new one.
+    ///
+    /// Ids are forgotten by whole segments, so about a segment's more are remembered. Each takes 9 bits of memory, those
+    /// of segments that are not in the index yet about 40 bytes. The journal keeps all of them: with a higher number
+    /// those that were forgotten are remembered again.
+    pub fn commands_remembered(mut self, count: usize) -> Self {
+        self.commands_remembered = count;
         self
     }
 

@@ -4,11 +4,12 @@
 //! when the committing thread takes it.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use crate::append::APPEND_STREAMS_MAX;
 use crate::clock::Timestamp;
@@ -16,6 +17,7 @@ use crate::error::{Fault, ReadError};
 use crate::position::{Position, Version};
 use crate::stream_id::StreamId;
 
+mod commands;
 mod pending_frame;
 mod state;
 mod submission;
@@ -47,6 +49,8 @@ pub(crate) struct Queue {
     room: Notify,
     queued_bytes: AtomicUsize,
     queued_frames: AtomicUsize,
+    /// How often ids of durable commands were dropped from the state.
+    commands_dropped: AtomicU64,
     limits: QueueLimits,
 }
 
@@ -68,9 +72,12 @@ pub(crate) struct Resume {
     pub(crate) last_recorded_at: Timestamp,
 }
 
-/// Finds the durable version of a stream that the queue does not remember.
-pub(crate) trait DurableVersions {
+/// Finds what is durable and the queue does not remember.
+pub(crate) trait Durable {
     fn durable_version(&self, stream: &StreamId) -> Result<Version, ReadError>;
+
+    /// Whether a command with this id was recorded.
+    fn has_command(&self, id: Uuid) -> Result<bool, ReadError>;
 }
 
 impl Queue {
@@ -82,6 +89,7 @@ impl Queue {
             room: Notify::new(),
             queued_bytes: AtomicUsize::new(0),
             queued_frames: AtomicUsize::new(0),
+            commands_dropped: AtomicU64::new(0),
             limits,
         }
     }
@@ -166,6 +174,7 @@ impl Queue {
         state.next_position = durable_head.next();
         state.heads.retain(|_, head| head.frame < failed_number);
         state.heads_dropped += 1;
+        state.commands.void_from(failed_number);
         state.refusal = refusal.or(state.refusal.take());
         drop(state);
         for mut frame in frames {

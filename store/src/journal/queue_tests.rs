@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::queue::{DurableVersions, PendingFrame, Queue, QueueLimits, Resume};
+use super::queue::{Durable, PendingFrame, Queue, QueueLimits, Resume};
 use super::test_support::*;
 use super::*;
 use crate::append::Append;
@@ -30,7 +30,7 @@ struct Interrupted<'q, F> {
     version: Cell<u64>,
 }
 
-impl<F: FnOnce(&Queue) -> u64> DurableVersions for Interrupted<'_, F> {
+impl<F: FnOnce(&Queue) -> u64> Durable for Interrupted<'_, F> {
     fn durable_version(&self, _: &StreamId) -> Result<Version, ReadError> {
         let read = self.version.get();
         if let Some(then) = self.then.take() {
@@ -38,13 +38,21 @@ impl<F: FnOnce(&Queue) -> u64> DurableVersions for Interrupted<'_, F> {
         }
         Ok(Version::new(read))
     }
+
+    fn has_command(&self, _: uuid::Uuid) -> Result<bool, ReadError> {
+        Ok(false)
+    }
 }
 
 struct Empty;
 
-impl DurableVersions for Empty {
+impl Durable for Empty {
     fn durable_version(&self, _: &StreamId) -> Result<Version, ReadError> {
         Ok(Version::EMPTY)
+    }
+
+    fn has_command(&self, _: uuid::Uuid) -> Result<bool, ReadError> {
+        Ok(false)
     }
 }
 
@@ -52,7 +60,7 @@ fn to_a() -> Append {
     Append::to(stream("a"), ExpectedVersion::Any, [event(10)])
 }
 
-fn submit_to(queue: &Queue, durable: &impl DurableVersions) {
+fn submit_to(queue: &Queue, durable: &impl Durable) {
     queue.submit(to_a(), Box::new(drop), Timestamp::default(), durable);
 }
 

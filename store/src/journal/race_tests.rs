@@ -28,7 +28,7 @@ fn block_index_of_first_segment(store: &JournalStore) {
         last_frame_hash: [1; 32],
     };
     let nothing = &mut std::iter::empty();
-    let index = |sidecar: &Sidecar| sidecar.index_segment(&foreign, &[], nothing);
+    let index = |sidecar: &Sidecar| sidecar.index_segment(&foreign, &[], nothing, &[]);
     store.reader.beside(index).unwrap();
 }
 

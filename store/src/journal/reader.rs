@@ -5,12 +5,13 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
+use uuid::Uuid;
 
 use crate::error::{Damage, Fault, ReadError};
 use crate::journal::disk::BlockReader;
 use crate::journal::live_index::LiveIndex;
 use crate::journal::names::Names;
-use crate::journal::queue::DurableVersions;
+use crate::journal::queue::Durable;
 use crate::journal::recent_frames::RecentFrames;
 use crate::journal::segments::Segments;
 use crate::position::{Position, Version};
@@ -18,6 +19,7 @@ use crate::sidecar::Sidecar;
 use crate::stream_id::StreamId;
 
 mod all;
+mod command;
 mod stream;
 
 use all::FrameCursor;
@@ -149,8 +151,12 @@ impl JournalReader {
     }
 }
 
-impl DurableVersions for JournalReader {
+impl Durable for JournalReader {
     fn durable_version(&self, stream: &StreamId) -> Result<Version, ReadError> {
         self.stream_version(stream)
+    }
+
+    fn has_command(&self, id: Uuid) -> Result<bool, ReadError> {
+        self.has_command(id)
     }
 }

@@ -215,6 +215,13 @@ impl<'a> RawRecord<'a> {
     }
 }
 
+/// When an event was recorded.
+pub(crate) fn decode_recorded_at(content: &[u8]) -> Option<Timestamp> {
+    let mut fields = Fields::new(content);
+    fields.bytes(1 + 1 + 1 + 2)?;
+    Some(Timestamp::from_unix_micros(fields.i64()?))
+}
+
 /// The stream and the version of an event record: all that the index needs.
 pub(crate) fn decode_place<'a>(content: &'a [u8]) -> Option<(StreamParts<'a>, Version)> {
     let mut fields = Fields::new(content);

@@ -14,7 +14,7 @@ use crate::journal::block_buffer::BlockBuffer;
 use crate::journal::disk::Disk;
 use crate::journal::frame::FRAME_HEADER_BYTES;
 use crate::journal::live_index::{LiveIndex, LiveSegment};
-use crate::journal::queue::{RecordPlace, Resume};
+use crate::journal::queue::{AppendPlace, RecordPlace, Resume};
 use crate::journal::record::{self, RawRecord};
 use crate::journal::reindex::{index_sealed_segments, reset_damaged_projections};
 use crate::journal::scan::{ScanEnd, Scanned, ScannedFrame, SegmentScan, Tail, judge_tail};
@@ -87,6 +87,7 @@ pub(crate) fn recover(
     disk: &Arc<dyn Disk>,
     segment_bytes: u64,
     index_cache_bytes: u64,
+    commands_remembered: usize,
     clock: &dyn Clock,
 ) -> Result<Recovered, OpenError> {
     let start = Instant::now();
@@ -114,6 +115,9 @@ pub(crate) fn recover(
         report.index_moved_aside = Some((to, why));
     }
     report.segments_indexed_again = index_sealed_segments(disk, &headers, &sidecar)?;
+    sidecar
+        .remember_commands(commands_remembered)
+        .map_err(OpenError::Io)?;
     report.read_models_reset = reset_damaged_projections(&sidecar)?;
     if let Some(end_offset) = torn_end {
         let torn = cut_off(&**disk, &active, &end, end_offset)?;
@@ -277,6 +281,7 @@ pub(super) fn scan_frames(
 fn take_frame(frame: &ScannedFrame<'_>, segment: &LiveSegment) -> Option<()> {
     let mut fields = Fields::new(frame.body);
     let mut records = Vec::new();
+    let mut appends = Vec::new();
     let mut position = frame.header.first_position;
     // So many events of the append that was announced last are still to come.
     let mut announced = 0;
@@ -301,11 +306,18 @@ fn take_frame(frame: &ScannedFrame<'_>, segment: &LiveSegment) -> Option<()> {
                 return None;
             }
             announced = append.event_count;
+            appends.push(AppendPlace {
+                position,
+                command: append.command.map(|command| command.id),
+                offset_in_body,
+            });
         }
     }
     if position != frame.header.next_position() || announced != 0 {
         return None;
     }
+    let body_offset = frame.offset + FRAME_HEADER_BYTES as u64;
+    segment.add_commands(body_offset, appends.into_iter());
     if records.is_empty() {
         return Some(()); // No reader looks for a frame without events.
     }
@@ -313,11 +325,7 @@ fn take_frame(frame: &ScannedFrame<'_>, segment: &LiveSegment) -> Option<()> {
         first_position: frame.header.first_position,
         offset: u32::try_from(frame.offset).ok()?,
     };
-    segment.add_frame(
-        place,
-        frame.offset + FRAME_HEADER_BYTES as u64,
-        records.into_iter(),
-    );
+    segment.add_frame(place, body_offset, records.into_iter());
     Some(())
 }
 

@@ -121,7 +121,13 @@ pub(crate) fn index_segment(
     let mut streams = streams
         .into_iter()
         .map(|(stream, places)| (stream, places.first_version, places.events.as_slice()));
-    sidecar.index_segment(&mark, &places.frames, &mut streams)
+    let mut commands: Vec<_> = places
+        .commands
+        .iter()
+        .map(|(id, place)| (*id, *place))
+        .collect();
+    commands.sort_unstable_by_key(|(id, _)| *id);
+    sidecar.index_segment(&mark, &places.frames, &mut streams, &commands)
 }
 
 fn scan_sealed(

@@ -11,7 +11,7 @@
 //! | 16 | 16 | store id |
 //! | 32 | 8 | number of the segment, from 0 |
 //! | 40 | 8 | position of its first event |
-//! | 48 | 8 | capacity in bytes, this block included |
+//! | 48 | 8 | capacity in bytes, this block included; one without events may have grown beyond it |
 //! | 56 | 8 | created at, microseconds since 1970 |
 //! | 64 | 32 | hash of the last frame of the segment before; in segment 0 the genesis hash |
 //! | 96 | 32 | 0, reserved |

@@ -53,6 +53,12 @@ pub(crate) enum WriteFailure {
     Unknown(Fault),
 }
 
+/// By so much a segment without an event grows at least.
+const GROWTH_BYTES: usize = 1 << 20;
+/// Beyond this it takes no frame without events any more. Offsets in it are kept in 32 bits, and there must be room for a
+/// frame with events, which ends it.
+const GROWN_BYTES_MAX: u64 = 2 << 30;
+
 impl SegmentWriter {
     /// Goes on in the segment `header` at `offset`, behind the frame with `last_hash`.
     pub(crate) fn resume(
@@ -102,6 +108,41 @@ impl SegmentWriter {
             self.spares.prepare_ahead();
         }
         Ok(offset)
+    }
+
+    /// Makes the active segment large enough for a frame with that much body: for a segment without an event, since the
+    /// next one would have the same first position, which is its name.
+    ///
+    /// Growing is durable before it is used, and what is added is zeros: a frame that is torn there is recognised as
+    /// anywhere else.
+    pub(crate) fn grow(
+        &mut self,
+        body_bytes: usize,
+        is_eventless: bool,
+    ) -> Result<(), WriteFailure> {
+        let refused = |fault| Err(WriteFailure::Refused(fault));
+        let needed = frame::padded_bytes(body_bytes).saturating_add(MARK_FRAME_BYTES);
+        let end = self.offset + (needed.max(GROWTH_BYTES) as u64);
+        let limit = if is_eventless {
+            GROWN_BYTES_MAX
+        } else {
+            u64::from(u32::MAX)
+        };
+        if end > limit {
+            return refused(Fault::new(format!(
+                "{} is full of commands without events; it is left behind with the next event",
+                self.header.file_name()
+            )));
+        }
+        let from = self.offset.max(self.header.capacity_bytes);
+        let mut buffer = BlockBuffer::default();
+        let bytes = usize::try_from(end.saturating_sub(from)).unwrap_or(usize::MAX);
+        if let Err(error) = self.file.write_durably(from, buffer.zeroed(bytes)) {
+            let what = format!("no room to grow {}", self.header.file_name());
+            return refused(Fault::io(what, error));
+        }
+        self.header.capacity_bytes = end;
+        Ok(())
     }
 
     /// Writes the mark that nothing follows, unless there is no room for it: a segment that was filled by a build which

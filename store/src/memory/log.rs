@@ -2,12 +2,15 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use smallvec::SmallVec;
+use uuid::Uuid;
 
 use crate::append::{Append, Appended, metadata_bytes};
 use crate::clock::Timestamp;
+use crate::command::RecordedCommand;
 use crate::error::AppendError;
 use crate::event::{NewEvent, RecordedEvent};
 use crate::event_store::{Direction, Page, StreamQuery};
+use crate::memory::commands::Commands;
 use crate::position::{Position, Version};
 use crate::stream_id::StreamId;
 
@@ -20,6 +23,7 @@ pub(super) struct Log {
     events: Vec<RecordedEvent>,
     /// Indexes into `events`, one for each version; a stream without events does not stand here.
     streams: BTreeMap<StreamId, Vec<usize>>,
+    commands: Commands,
     last_recorded_at: Option<Timestamp>,
 }
 
@@ -30,6 +34,13 @@ impl Log {
         append: Append,
         now: Timestamp,
     ) -> Result<Appended, AppendError> {
+        // A retry whose expected version has moved on must hear of the duplicate, not of a conflict.
+        if let Some(command) = &append.command
+            && self.commands.get(command.id).is_some()
+        {
+            let command_id = command.id;
+            return Err(AppendError::Duplicate { command_id });
+        }
         for part in &append.streams {
             let actual = self.version(&part.stream);
             if !part.expected.is_met_by(actual) {
@@ -43,7 +54,7 @@ impl Log {
         // A clock may step back, the order of events may not.
         let recorded_at = self.last_recorded_at.map_or(now, |last| last.max(now));
         let event_count = append.event_count();
-        if event_count > 0 {
+        if append.is_recording() {
             self.last_recorded_at = Some(recorded_at);
         }
         let mut versions = SmallVec::with_capacity(append.streams.len());
@@ -53,9 +64,20 @@ impl Log {
             }
             versions.push(self.version(&part.stream));
         }
+        let event_count = u32::try_from(event_count).unwrap_or(u32::MAX);
+        if let Some(command) = append.command {
+            self.commands.insert(RecordedCommand {
+                id: command.id,
+                fingerprint: command.fingerprint,
+                reply: command.reply,
+                position: self.head(),
+                event_count,
+                recorded_at: (event_count > 0).then_some(recorded_at),
+            });
+        }
         Ok(Appended {
             position: self.head(),
-            event_count: u32::try_from(event_count).unwrap_or(u32::MAX),
+            event_count,
             recorded_at,
             versions,
         })
@@ -89,6 +111,14 @@ impl Log {
             metadata: event.metadata,
             payload: event.payload,
         });
+    }
+
+    pub(super) fn command(&self, id: Uuid) -> Option<RecordedCommand> {
+        self.commands.get(id).cloned()
+    }
+
+    pub(super) fn remember_commands(&mut self, count: usize) {
+        self.commands.remember(count);
     }
 
     pub(super) fn head(&self) -> Position {

@@ -37,6 +37,7 @@ pub(super) type Batch = sled::Batch;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Table {
     Streams,
+    Commands,
     Segments,
     Snapshots,
     Models,
@@ -44,8 +45,9 @@ pub(super) enum Table {
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::Streams,
+        Self::Commands,
         Self::Segments,
         Self::Snapshots,
         Self::Models,
@@ -55,6 +57,7 @@ impl Table {
     fn name(self) -> &'static str {
         match self {
             Self::Streams => "streams",
+            Self::Commands => "commands",
             Self::Segments => "segments",
             Self::Snapshots => "snapshots",
             Self::Models => "models",
@@ -67,6 +70,7 @@ impl Table {
 struct Handles {
     database: Db,
     streams: Tree,
+    commands: Tree,
     segments: Tree,
     snapshots: Tree,
     models: Tree,
@@ -77,6 +81,7 @@ impl Handles {
     fn tree(&self, table: Table) -> &Tree {
         match table {
             Table::Streams => &self.streams,
+            Table::Commands => &self.commands,
             Table::Segments => &self.segments,
             Table::Snapshots => &self.snapshots,
             Table::Models => &self.models,
@@ -115,6 +120,7 @@ impl Engine {
             let tree = |table: Table| database.open_tree(table.name());
             Ok(Handles {
                 streams: tree(Table::Streams)?,
+                commands: tree(Table::Commands)?,
                 segments: tree(Table::Segments)?,
                 snapshots: tree(Table::Snapshots)?,
                 models: tree(Table::Models)?,

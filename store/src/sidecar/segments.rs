@@ -11,8 +11,11 @@
 //!
 //! | value | bytes |
 //! |---|---|
-//! | mark | format 1; first position u64; last position u64; length u64; hash of the last frame (32 bytes); chunks u64; sum of their checksums u64 |
+//! | mark | format 2; first position u64; last position u64; length u64; hash of the last frame (32 bytes); chunks u64; sum of their checksums u64 |
 //! | frames | format 1; then for each frame: positions since the frame before it, bytes since it (both varint; the first of a part counts from the segment's first position and byte 0) |
+//!
+//! Chunks are those in `streams` and in `commands` together. A mark of format 1 was written by a build that knew no commands:
+//! it does not count, and its segment is indexed again.
 //!
 //! A mark is written after everything that it stands for is durable, in one batch with the frames. What is in the
 //! table `streams` counts only if a mark vouches for it, see `streams.rs`; so a segment becomes visible, and is
@@ -21,16 +24,20 @@
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
+use uuid::Uuid;
+
 use super::engine::{Batch, Engine, Table};
 use super::streams::{Chunk, StreamPlaces};
 use super::value::{CheckSum, Reader, SEAL_BYTES, VALUE_BYTES_MAX, seal, unseal};
-use super::{FramePlace, SegmentMark, Sidecar};
+use super::{EventPlace, FramePlace, SegmentMark, Sidecar};
 use crate::error::Fault;
 use crate::position::Position;
 use crate::varint::{VARINT_BYTES_MAX, put_varint};
 
 const KEY_MARK: u8 = 1;
 const KEY_FRAMES: u8 = 2;
+const MARK_FORMAT: u8 = 2;
+const MARK_FORMAT_WITHOUT_COMMANDS: u8 = 1;
 const FORMAT: u8 = 1;
 
 /// One frame is kept for each of these many bytes of a segment.
@@ -70,7 +77,7 @@ fn frames_key(number: u64, part: u16) -> Vec<u8> {
 
 fn encode_voucher(key: &[u8], voucher: &Voucher) -> Vec<u8> {
     let mark = &voucher.mark;
-    let mut value = vec![FORMAT];
+    let mut value = vec![MARK_FORMAT];
     value.extend_from_slice(&mark.first_position.get().to_le_bytes());
     value.extend_from_slice(&mark.last_position.get().to_le_bytes());
     value.extend_from_slice(&mark.length_bytes.to_le_bytes());
@@ -81,7 +88,8 @@ fn encode_voucher(key: &[u8], voucher: &Voucher) -> Vec<u8> {
     value
 }
 
-fn decode_voucher(key: &[u8], value: &[u8]) -> Option<Voucher> {
+/// The outer `None` is a failure, the inner one a mark that does not count any more.
+fn decode_voucher(key: &[u8], value: &[u8]) -> Option<Option<Voucher>> {
     let mut reader = Reader::new(key);
     if reader.u8()? != KEY_MARK {
         return None;
@@ -89,8 +97,10 @@ fn decode_voucher(key: &[u8], value: &[u8]) -> Option<Voucher> {
     let number = u64::from_be_bytes(reader.array()?);
     reader.end()?;
     let mut reader = Reader::new(unseal(key, value)?);
-    if reader.u8()? != FORMAT {
-        return None;
+    match reader.u8()? {
+        MARK_FORMAT => {}
+        MARK_FORMAT_WITHOUT_COMMANDS => return Some(None),
+        _ => return None,
     }
     let voucher = Voucher {
         mark: SegmentMark {
@@ -106,7 +116,7 @@ fn decode_voucher(key: &[u8], value: &[u8]) -> Option<Voucher> {
         },
     };
     reader.end()?;
-    Some(voucher)
+    Some(Some(voucher))
 }
 
 /// Reads all marks.
@@ -116,7 +126,9 @@ pub(super) fn load(engine: &Engine) -> Result<Vouchers, Fault> {
     while let Some((key, value)) = entries.forward()? {
         let voucher = decode_voucher(&key, &value)
             .ok_or_else(|| Fault::new("the mark of an indexed segment is damaged"))?;
-        vouchers.insert(voucher.mark.number, voucher);
+        if let Some(voucher) = voucher {
+            vouchers.insert(voucher.mark.number, voucher);
+        }
     }
     Ok(vouchers)
 }
@@ -209,7 +221,8 @@ impl Sidecar {
     ///
     /// `frames` are all frames of the segment in order (fewer do). `streams` gives for each stream with events in it
     /// the version of the first of them and the places of all of them in order; a stream may come only once.
-    /// Indexing a segment again gives the same, and repairs what was lost of it.
+    /// `commands` are its commands in the order of their ids. Indexing a segment again gives the same, and repairs what
+    /// was lost of it.
     ///
     /// # Errors
     /// Another segment is indexed under this number ([`Sidecar::forget_segments_from`] first), what is given is out of
@@ -219,6 +232,7 @@ impl Sidecar {
         mark: &SegmentMark,
         frames: &[FramePlace],
         streams: &mut dyn Iterator<Item = StreamPlaces<'a>>,
+        commands: &[(Uuid, EventPlace)],
     ) -> Result<(), Fault> {
         let _one = self.indexing.lock().unwrap_or_else(PoisonError::into_inner);
         let number = mark.number;
@@ -236,7 +250,8 @@ impl Sidecar {
         }
         let mut batch = Batch::default();
         let last_part = put_frames(&mut batch, mark, frames)?;
-        let chunks = self.put_streams(mark, streams)?;
+        let mut chunks = self.put_streams(mark, streams)?;
+        self.put_commands(mark, commands, &mut chunks)?;
         // The mark must never be on disk without what it vouches for.
         self.engine.sync()?;
 
@@ -257,6 +272,7 @@ impl Sidecar {
         self.engine.apply(Table::Segments, batch)?;
         self.flush()?;
         self.vouchers_mut().insert(number, voucher);
+        self.remember_segment(number, commands);
         Ok(())
     }
 
@@ -266,6 +282,7 @@ impl Sidecar {
     pub(crate) fn forget_segments_from(&self, number: u64) -> Result<(), Fault> {
         let _one = self.indexing.lock().unwrap_or_else(PoisonError::into_inner);
         let forgotten = self.vouchers_mut().split_off(&number);
+        self.forget_commands_from(number);
         let mut batch = Batch::default();
         for number in forgotten.keys() {
             batch.remove(&mark_key(*number));
@@ -279,6 +296,7 @@ impl Sidecar {
         self.engine.apply(Table::Segments, batch)?;
         self.flush()?;
         self.remove_streams_from(number)?;
+        self.remove_commands_from(number)?;
         self.flush()
     }
 

@@ -28,7 +28,7 @@ mod walk;
 
 use std::ops::ControlFlow;
 
-pub(super) use self::chunk::Chunk;
+pub(super) use self::chunk::{Chunk, STAMP_BYTES, stamp_of};
 use self::chunk::{split_key, stream_end};
 use self::walk::Chunks;
 use super::engine::Table;

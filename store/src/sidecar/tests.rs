@@ -101,6 +101,7 @@ impl Segment {
                 .streams
                 .iter()
                 .map(|(stream, first, places)| (stream, *first, places.as_slice())),
+            &[],
         )
     }
 

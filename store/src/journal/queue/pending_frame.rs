@@ -1,5 +1,7 @@
 //! The frame that waits for its write: the records in it, and whoever waits for the answer.
 
+use uuid::Uuid;
+
 use crate::append::{Appended, OnSettled};
 use crate::clock::Timestamp;
 use crate::error::AppendError;
@@ -44,10 +46,12 @@ pub(crate) struct RecordPlace {
     pub(crate) offset_in_body: usize,
 }
 
-/// Where the record that announces an append lies, and the position that the next event has or would have.
+/// Where the head of an append lies, and which command it answers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AppendPlace {
+    /// That which the next event has or would have.
     pub(crate) position: Position,
+    pub(crate) command: Option<Uuid>,
     pub(crate) offset_in_body: usize,
 }
 
@@ -55,15 +59,8 @@ pub(crate) struct AppendPlace {
 pub(crate) struct Waiting {
     pub(crate) outcome: Result<Appended, AppendError>,
     pub(crate) settled: OnSettled,
-}
-
-impl Waiting {
-    /// Whether events of this append are in the frame, and not only an answer that waits for others.
-    pub(crate) fn is_recording(&self) -> bool {
-        self.outcome
-            .as_ref()
-            .is_ok_and(|appended| appended.event_count > 0)
-    }
+    /// Whether this append is in the frame, and not only an answer that waits for others.
+    pub(crate) is_recording: bool,
 }
 
 impl std::fmt::Debug for Waiting {

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use crate::append::{Append, Appended};
 use crate::clock::Timestamp;
 use crate::error::{AppendError, Fault};
+use crate::journal::queue::commands::HeldCommands;
 use crate::journal::queue::{PendingFrame, Resume};
 use crate::position::{Position, Version};
 use crate::stream_id::StreamId;
@@ -23,6 +24,7 @@ pub(super) struct State {
     heads_max: usize,
     /// Grows whenever heads are dropped: a head read from the index before that must not be put in after it.
     pub(super) heads_dropped: u64,
+    pub(super) commands: HeldCommands,
     pub(super) next_position: Position,
     pub(super) next_frame: u64,
     pub(super) durable_frame: u64,
@@ -49,6 +51,7 @@ impl State {
             heads: HashMap::new(),
             heads_max,
             heads_dropped: 0,
+            commands: HeldCommands::default(),
             next_position: resume.head.next(),
             next_frame: 1,
             durable_frame: 0,

@@ -7,12 +7,12 @@ use smallvec::SmallVec;
 
 use crate::append::{Append, Appended, OnSettled, Verdict};
 use crate::clock::Timestamp;
+use crate::command::CommandStamp;
 use crate::error::{AppendError, Fault};
-use crate::journal::append_record::{self, AppendRecord};
+use crate::journal::append_record::{self, AppendRecord, CommandFields};
+use crate::journal::queue::commands::{Judged, LookUp};
 use crate::journal::queue::state::{Head, State};
-use crate::journal::queue::{
-    AppendPlace, DurableVersions, PendingFrame, Queue, RecordPlace, Waiting,
-};
+use crate::journal::queue::{AppendPlace, Durable, PendingFrame, Queue, RecordPlace, Waiting};
 use crate::journal::record;
 use crate::position::Position;
 use crate::stream_id::StreamId;
@@ -22,6 +22,13 @@ const ANSWER_BYTES: usize = 256;
 
 type Answer = (OnSettled, Result<Appended, AppendError>);
 
+/// What an append is judged by.
+struct Admitted<'q> {
+    state: MutexGuard<'q, State>,
+    /// The number of a frame at or behind that of the command that it repeats.
+    duplicate_of: Option<u64>,
+}
+
 impl Queue {
     /// Takes a valid append in, or answers it at once.
     pub(crate) fn submit(
@@ -29,10 +36,10 @@ impl Queue {
         append: Append,
         settled: OnSettled,
         now: Timestamp,
-        durable: &impl DurableVersions,
+        durable: &impl Durable,
     ) -> Verdict {
-        let (verdict, answer) = match self.lock_with_heads(&append, durable) {
-            Ok(state) => self.enqueue(state, append, settled, now),
+        let (verdict, answer) = match self.admit(&append, durable) {
+            Ok(admitted) => self.enqueue(admitted, append, settled, now),
             Err(refusal) => (Verdict::Refused, Some((settled, Err(refusal)))),
         };
         if let Some((settled, outcome)) = answer {
@@ -41,12 +48,10 @@ impl Queue {
         verdict
     }
 
-    /// Locks the state with the head of every stream of `append` in it.
-    fn lock_with_heads(
-        &self,
-        append: &Append,
-        durable: &impl DurableVersions,
-    ) -> Result<MutexGuard<'_, State>, AppendError> {
+    /// Locks the state with all that `append` is judged by in it: the head of each of its streams, unless it is a
+    /// duplicate.
+    fn admit(&self, append: &Append, durable: &impl Durable) -> Result<Admitted<'_>, AppendError> {
+        let mut look_up = LookUp::of(append, &self.commands_dropped, durable)?;
         let mut state = self.lock();
         state.drop_heads_beyond(self.limits.heads_max());
         loop {
@@ -65,9 +70,29 @@ impl Queue {
             if let Some(fault) = &state.refusal {
                 return Err(AppendError::NotRecorded(fault.clone()));
             }
+            match look_up.map(|look_up| look_up.judge(&state.commands, &self.commands_dropped)) {
+                None | Some(Judged::Fresh) => {}
+                Some(Judged::Duplicate(frame)) => {
+                    let duplicate_of = Some(frame);
+                    return Ok(Admitted {
+                        state,
+                        duplicate_of,
+                    });
+                }
+                Some(Judged::Stale) => {
+                    drop(state);
+                    look_up = LookUp::of(append, &self.commands_dropped, durable)?;
+                    state = self.lock();
+                    continue;
+                }
+            }
             let unknown = state.unknown(append);
             if unknown.is_empty() {
-                return Ok(state);
+                let duplicate_of = None;
+                return Ok(Admitted {
+                    state,
+                    duplicate_of,
+                });
             }
             let dropped_before = state.heads_dropped;
             drop(state);
@@ -83,7 +108,10 @@ impl Queue {
 
     fn enqueue(
         &self,
-        mut state: MutexGuard<'_, State>,
+        Admitted {
+            mut state,
+            duplicate_of,
+        }: Admitted<'_>,
         append: Append,
         settled: OnSettled,
         now: Timestamp,
@@ -99,19 +127,25 @@ impl Queue {
             };
             return (Verdict::Refused, Some((settled, Err(overloaded))));
         }
-        let rests_on = state.rests_on(&append);
         let recorded_at = now.max(state.last_recorded_at);
-        let conflict = state.conflict(&append);
-        if conflict.is_some() || append.event_count() == 0 {
-            let (verdict, outcome) = match conflict {
-                Some(conflict) => (Verdict::Refused, Err(conflict)),
+        let (rests_on, refusal) = match duplicate_of {
+            Some(frame) => (frame, append.command.as_deref().map(duplicate)),
+            None => (state.rests_on(&append), state.conflict(&append)),
+        };
+        if refusal.is_some() || !append.is_recording() {
+            let (verdict, outcome) = match refusal {
+                Some(refusal) => (Verdict::Refused, Err(refusal)),
                 None => (Verdict::Taken, Ok(state.unchanged(&append, recorded_at))),
             };
             if rests_on <= state.durable_frame {
                 return (verdict, Some((settled, outcome)));
             }
             let mut frame = self.open_frame(&mut state, 0);
-            frame.waiting.push(Waiting { outcome, settled });
+            frame.waiting.push(Waiting {
+                outcome,
+                settled,
+                is_recording: false,
+            });
             self.put_back(&mut state, frame, ANSWER_BYTES);
             self.wake_committer(state);
             return (verdict, None);
@@ -135,12 +169,19 @@ impl Queue {
         let mut position = state.next_position;
         let mut frame = self.open_frame(state, bytes_max);
         let bytes_before = frame.body.len();
-        if is_announced(event_count) {
-            announce(&mut frame, position, event_count);
+        let command = append.command.as_deref();
+        if is_announced(event_count, command) {
+            announce(&mut frame, position, event_count, command);
+        }
+        if let Some(command) = command {
+            state.commands.insert(command.id, frame.number);
+            state
+                .commands
+                .drop_durable(state.durable_frame, &self.commands_dropped);
         }
         for part in append.streams {
             let Some(head) = state.heads.get_mut(&part.stream) else {
-                continue; // lock_with_heads has put every head there, under this same lock.
+                continue; // admit has put every head there, under this same lock.
             };
             for event in &part.events {
                 head.version = head.version.next();
@@ -171,6 +212,7 @@ impl Queue {
         frame.waiting.push(Waiting {
             outcome: Ok(appended),
             settled,
+            is_recording: true,
         });
         frame.last_recorded_at = recorded_at;
         let bytes = frame.body.len() - bytes_before;
@@ -214,10 +256,16 @@ impl Queue {
     }
 }
 
+fn duplicate(command: &CommandStamp) -> AppendError {
+    AppendError::Duplicate {
+        command_id: command.id,
+    }
+}
+
 /// Looks up the heads of streams that are not in memory.
 fn durable_heads<'a>(
     streams: &[&'a StreamId],
-    durable: &impl DurableVersions,
+    durable: &impl Durable,
 ) -> Result<SmallVec<[(&'a StreamId, Head); 1]>, AppendError> {
     let found = streams.iter().map(|stream| {
         let version = durable.durable_version(stream).map_err(|error| {
@@ -231,19 +279,30 @@ fn durable_heads<'a>(
 }
 
 /// Whether a record stands before the events of an append: a single one is an append of its own without it.
-fn is_announced(event_count: usize) -> bool {
-    event_count > 1
+fn is_announced(event_count: usize, command: Option<&CommandStamp>) -> bool {
+    event_count > 1 || command.is_some()
 }
 
 /// Puts the record that says which events belong together before them.
-fn announce(frame: &mut PendingFrame, position: Position, event_count: usize) {
+fn announce(
+    frame: &mut PendingFrame,
+    position: Position,
+    event_count: usize,
+    command: Option<&CommandStamp>,
+) {
     frame.appends.push(AppendPlace {
         position,
+        command: command.map(|command| command.id),
         offset_in_body: frame.body.len(),
     });
     let append = AppendRecord {
         event_count: event_count as u64,
-        command: None,
+        command: command.map(|command| CommandFields {
+            id: command.id,
+            fingerprint: command.fingerprint,
+            reply_codec: command.reply.codec.byte(),
+            reply: &command.reply.bytes,
+        }),
     };
     append_record::encode(&mut frame.body, &append);
 }
@@ -252,8 +311,9 @@ fn announce(frame: &mut PendingFrame, position: Position, event_count: usize) {
 pub(crate) fn encoded_bytes_max(append: &Append) -> usize {
     let parts = append.streams.iter();
     let events = parts.flat_map(|part| part.events.iter().map(|event| (&part.stream, event)));
-    let announcement = if is_announced(append.event_count()) {
-        append_record::encoded_bytes_max(None)
+    let command = append.command.as_deref();
+    let announcement = if is_announced(append.event_count(), command) {
+        append_record::encoded_bytes_max(command.map(|command| command.reply.bytes.len()))
     } else {
         0
     };

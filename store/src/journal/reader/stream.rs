@@ -136,7 +136,7 @@ impl JournalReader {
     }
 
     /// The record at the front of `held`, read again if `held` does not reach its end.
-    fn whole_record(
+    pub(super) fn whole_record(
         &self,
         file: &dyn BlockReader,
         held: Bytes,

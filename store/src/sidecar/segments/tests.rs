@@ -261,14 +261,14 @@ fn a_frame_is_kept_for_each_stride() {
         frame(1_070, 4 * stride),
     ];
     sidecar
-        .index_segment(&mark, &frames, &mut std::iter::empty())
+        .index_segment(&mark, &frames, &mut std::iter::empty(), &[])
         .unwrap();
     let kept = [frames[0], frames[3], frames[5], frames[7]];
     assert_eq!(sidecar.frames(5).unwrap(), kept);
     assert_eq!(sidecar.frames(4).unwrap(), []);
     // What is kept is all that is needed.
     sidecar
-        .index_segment(&mark, &kept, &mut std::iter::empty())
+        .index_segment(&mark, &kept, &mut std::iter::empty(), &[])
         .unwrap();
     assert_eq!(sidecar.frames(5).unwrap(), kept);
 }
@@ -292,7 +292,7 @@ fn the_frames_of_the_largest_segment_come_back() {
         last_frame_hash: [3; 32],
     };
     sidecar
-        .index_segment(&mark, &frames, &mut std::iter::empty())
+        .index_segment(&mark, &frames, &mut std::iter::empty(), &[])
         .unwrap();
     drop(sidecar);
     let sidecar = open(directory.path());
@@ -301,7 +301,7 @@ fn the_frames_of_the_largest_segment_come_back() {
     sidecar.forget_segments_from(0).unwrap();
     assert!(
         sidecar
-            .index_segment(&mark, &backwards, &mut std::iter::empty())
+            .index_segment(&mark, &backwards, &mut std::iter::empty(), &[])
             .is_err()
     );
     assert_eq!(sidecar.indexed_segments().unwrap(), []);

@@ -10,7 +10,7 @@ use crate::stream_id::StreamId;
 use crate::varint::{VARINT_BYTES_MAX, put_varint};
 
 const FORMAT: u8 = 1;
-const STAMP_BYTES: usize = 4;
+pub(in crate::sidecar) const STAMP_BYTES: usize = 4;
 const HEADER_BYTES_MAX: usize = 1 + STAMP_BYTES + 3 * VARINT_BYTES_MAX;
 /// What is left for the places in one value.
 const PLACES_BYTES_MAX: usize = VALUE_BYTES_MAX - HEADER_BYTES_MAX - SEAL_BYTES;
@@ -43,7 +43,7 @@ pub(super) fn split_key(key: &[u8]) -> Option<(&str, Version)> {
     Some((text, Version::new(u64::from_be_bytes(*version))))
 }
 
-fn stamp_of(mark: &SegmentMark) -> [u8; STAMP_BYTES] {
+pub(in crate::sidecar) fn stamp_of(mark: &SegmentMark) -> [u8; STAMP_BYTES] {
     let [a, b, c, d, ..] = mark.last_frame_hash;
     [a, b, c, d]
 }

@@ -110,6 +110,7 @@ fn no_value_is_larger_than_the_limit() {
             &mark,
             &[],
             &mut std::iter::once((&long, version(1), places.as_slice())),
+            &[],
         )
         .unwrap();
     let mut sizes = Vec::new();

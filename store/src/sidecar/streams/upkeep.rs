@@ -23,7 +23,7 @@ const TABLE_END: [u8; 1] = [u8::MAX];
 impl Sidecar {
     /// The indexed segments whose chunks are not all there; indexing them again repairs them.
     ///
-    /// The engine leaves out without a word what it cannot read when it opens. This reads the whole table to find that,
+    /// The engine leaves out without a word what it cannot read when it opens. This reads both tables to find that,
     /// so it is for the background and for a check by hand.
     pub(crate) fn damaged_segments(&self) -> Result<Vec<u64>, Fault> {
         let vouchers = self.vouchers().clone();
@@ -38,6 +38,7 @@ impl Sidecar {
                 sum.add(&value);
             }
         }
+        self.add_command_sums(&vouchers, &mut found)?;
         Ok(vouchers
             .into_iter()
             .filter(|(number, voucher)| {

@@ -66,6 +66,7 @@ fn run(name: &str, streams: usize, each: usize, segments: u64, hashed: bool) {
             &mark,
             &frames,
             &mut ids.iter().zip(&places).map(|(i, p)| (i, v, &p[..])),
+            &[],
         )
         .unwrap();
         let dt = t.elapsed();

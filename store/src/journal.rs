@@ -208,11 +208,15 @@ mod append_tests;
 #[cfg(test)]
 mod closing_tests;
 #[cfg(test)]
+mod command_model_tests;
+#[cfg(test)]
 mod command_tests;
 #[cfg(test)]
 mod faulty_disk;
 #[cfg(test)]
 mod fault_tests;
+#[cfg(test)]
+mod queue_command_tests;
 #[cfg(test)]
 mod queue_tests;
 #[cfg(test)]

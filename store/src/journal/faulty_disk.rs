@@ -91,6 +91,11 @@ impl Faults {
         });
     }
 
+    /// No write fails any more.
+    pub(super) fn fail_no_write(&self) {
+        self.set(|state| state.writes_before_failure = None);
+    }
+
     /// The same for the write after the next one.
     pub(super) fn fail_write_after_next(&self, bytes: usize) {
         self.set(|state| {

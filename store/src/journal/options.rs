@@ -163,5 +163,6 @@ impl JournalOptions {
 /// How much an append of `append_bytes` (as limits count them) may take with everything around its events.
 pub(super) fn encoded_limit(append_bytes: usize) -> usize {
     let segment = append_bytes.saturating_mul(2);
-    segment.saturating_sub(BLOCK_BYTES + frame::padded_bytes(0))
+    // The header's block, and the last one, which stays empty.
+    segment.saturating_sub(2 * BLOCK_BYTES + frame::padded_bytes(0))
 }

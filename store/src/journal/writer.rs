@@ -82,11 +82,14 @@ impl SegmentWriter {
     }
 
     /// Whether a frame with that much body still goes into the active segment.
+    ///
+    /// The last block is never written: a sealed segment, which gives back what it does not need, is shorter than its
+    /// header says. So it cannot pass for the last one when that is missing.
     pub(crate) fn has_room(&self, body_bytes: usize) -> bool {
         let end = self
             .offset
             .saturating_add(frame::padded_bytes(body_bytes) as u64);
-        end <= self.header.capacity_bytes
+        end < self.header.capacity_bytes
     }
 
     /// Writes one frame durably, with one system call, and gives back its offset.

@@ -32,6 +32,7 @@ mod recent_frames;
 mod record;
 mod recovery;
 mod reindex;
+mod rewound;
 mod scan;
 mod segment;
 mod segments;
@@ -143,7 +144,8 @@ impl JournalStore {
             return;
         }
         self.join_threads();
-        if let Err(fault) = self.reader.close() {
+        let head = *self.head.borrow();
+        if let Err(fault) = self.reader.close(head) {
             tracing::warn!(%fault, "the index could not be flushed; the next open rebuilds what is missing");
         }
         let lock = self

@@ -32,18 +32,24 @@ mod recent_frames;
 mod record;
 mod recovery;
 mod reindex;
+mod repair;
 mod rewound;
 mod scan;
 mod segment;
 mod segments;
 mod sidecar_stores;
 mod spare;
+mod verify;
 mod writer;
 
 pub use disk::WriteMode;
 pub use frame_log::FrameSize;
 pub use options::JournalOptions;
 pub use recovery::{RecoveryReport, TornTail};
+pub use repair::{Consent, RepairError, RepairReport, RepairStep, repair};
+pub use verify::{
+    VERIFY_FINDINGS_MAX, VerifiedTail, VerifyError, VerifyProgress, VerifyReport, verify,
+};
 
 use frame_log::FrameLog;
 use queue::Queue;
@@ -223,3 +229,5 @@ mod test_support;
 mod tests;
 #[cfg(test)]
 mod torn_tests;
+#[cfg(test)]
+mod damage_tests;

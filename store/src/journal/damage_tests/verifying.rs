@@ -235,3 +235,34 @@ fn what_a_faulty_writer_would_have_hashed_is_found_too() {
     });
     assert_eq!(found, Vec::<String>::new());
 }
+
+/// `cargo test --release -p foldhouse-store --lib how_fast_verifying_is -- --ignored --nocapture`
+#[test]
+#[ignore = "a measurement: writes 1 GB"]
+fn how_fast_verifying_is() {
+    use crate::append::Append;
+    use crate::journal::JournalOptions;
+    use crate::journal::test_support::{answer, event, stream, submit};
+    use crate::position::ExpectedVersion;
+
+    for (payload, events) in [(100, 5_000_000), (3_000, 330_000)] {
+        let directory = tempfile::tempdir().unwrap();
+        let store = JournalOptions::new().open(directory.path()).unwrap();
+        for number in 0..events / 1_000 {
+            let events = (0..1_000).map(|_| event(payload));
+            let stream = stream(&(number % 1_000).to_string());
+            let append = Append::to(stream, ExpectedVersion::Any, events);
+            answer(&submit(&store, append)).unwrap();
+        }
+        drop(store);
+        let report = verify(directory.path(), &mut |_| ()).unwrap();
+        assert!(report.is_whole() && report.events == events);
+        let seconds = report.duration.as_secs_f64();
+        let megabytes = (report.bytes / 1_000_000) as f64;
+        println!(
+            "events with {payload} bytes: {megabytes} MB in {seconds:.1} s, {:.0} MB/s, {:.0} events/s",
+            megabytes / seconds,
+            events as f64 / seconds
+        );
+    }
+}

@@ -250,6 +250,20 @@ pub enum OpenError {
         /// The newest version that this build reads.
         newest: u16,
     },
+    /// What lies beside the journal follows events that the journal does not have: its newest files are missing, or an older
+    /// copy of it was put back. Put the newer files back. If the journal as it is shall count, move `index` elsewhere (or
+    /// delete it: all of it can be made anew) and open again.
+    #[error(
+        "{damage}; put the newer files back, or, if the journal as it is shall count, move {} elsewhere and open again; \
+         nothing was changed",
+        .index.display()
+    )]
+    OlderThanIndex {
+        /// The end of the journal, and who knows of more.
+        damage: Damage,
+        /// The directory of the index.
+        index: PathBuf,
+    },
     /// An option does not fit.
     #[error("the options do not fit: {0}")]
     Options(String),

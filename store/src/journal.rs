@@ -34,17 +34,24 @@ mod recent_frames;
 mod record;
 mod recovery;
 mod reindex;
+mod repair;
+mod rewound;
 mod scan;
 mod segment;
 mod segments;
 mod sidecar_stores;
 mod spare;
+mod verify;
 mod writer;
 
 pub use disk::WriteMode;
 pub use frame_log::FrameSize;
 pub use options::JournalOptions;
 pub use recovery::{RecoveryReport, TornTail};
+pub use repair::{Consent, RepairError, RepairReport, RepairStep, repair};
+pub use verify::{
+    VERIFY_FINDINGS_MAX, VerifiedTail, VerifyError, VerifyProgress, VerifyReport, verify,
+};
 
 use frame_log::FrameLog;
 use queue::Queue;
@@ -145,7 +152,8 @@ impl JournalStore {
             return;
         }
         self.join_threads();
-        if let Err(fault) = self.reader.close() {
+        let head = *self.head.borrow();
+        if let Err(fault) = self.reader.close(head) {
             tracing::warn!(%fault, "the index could not be flushed; the next open rebuilds what is missing");
         }
         let lock = self
@@ -233,3 +241,5 @@ mod test_support;
 mod tests;
 #[cfg(test)]
 mod torn_tests;
+#[cfg(test)]
+mod damage_tests;

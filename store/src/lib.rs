@@ -16,6 +16,7 @@
 //! - Retries: [`CommandStamp`] makes a command take effect once, [`RecordedCommand`] is what it came to.
 //! - The seam: [`EventStore`], [`SnapshotStore`], [`ReadModelStore`], and [`Store`] for all three.
 //! - Opening: [`JournalOptions`], [`RecoveryReport`], [`OpenError`].
+//! - Upkeep: [`verify`] checks every byte of a journal, [`repair`] lets one that is damaged go on.
 #![warn(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -53,7 +54,11 @@ pub use event::{
 };
 pub use event_store::{BoxFuture, Direction, EventStore, EventStoreExt, Page, StreamQuery};
 pub use journal::raw_log::{RawLogLimit, raw_log_limit};
+pub use journal::{Consent, RepairError, RepairReport, RepairStep, repair};
 pub use journal::{FrameSize, JournalOptions, JournalStore, RecoveryReport, TornTail, WriteMode};
+pub use journal::{
+    VERIFY_FINDINGS_MAX, VerifiedTail, VerifyError, VerifyProgress, VerifyReport, verify,
+};
 pub use memory::MemoryStore;
 pub use position::{ExpectedVersion, Position, Version};
 pub use read_model::{

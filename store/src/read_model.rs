@@ -5,7 +5,8 @@ use crate::position::Position;
 /// How far a projection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Checkpoint {
-    /// Everything up to here is in the read model.
+    /// Everything up to here is in the read model. Never ahead of the store's head: a durable store whose journal ends
+    /// before a checkpoint has lost events, and does not open ([`OpenError::OlderThanIndex`](crate::OpenError)).
     pub position: Position,
     /// The version of the read model's own shape; a projection with another one starts over.
     pub model_version: u32,

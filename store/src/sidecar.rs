@@ -11,6 +11,7 @@
 //! - `receipt`: what sled is known to have on disk, in a file of our own
 //! - `directory`: the files and how they are moved aside
 //! - `streams`, `commands`, `segments`, `snapshots`, `models`, `meta`: one table each, its bytes documented there
+//! - `witness`: how far the journal had come, by all that is here
 //! - `value`, `varint`: what their encodings share
 
 mod commands;
@@ -23,6 +24,7 @@ mod segments;
 mod snapshots;
 mod streams;
 mod value;
+mod witness;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -35,6 +37,8 @@ use self::receipt::Receipt;
 use self::segments::Vouchers;
 use crate::error::Fault;
 use crate::position::{Position, Version};
+
+pub(crate) use self::witness::Witness;
 
 /// A sealed segment that is indexed, and what it is recognised by.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -66,6 +66,13 @@ impl FsDisk {
         })
     }
 
+    /// The directory as it is, for reading.
+    pub(crate) fn existing(directory: &Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+        }
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }

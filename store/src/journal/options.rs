@@ -179,5 +179,6 @@ impl JournalOptions {
 /// of an empty segment without its header, what a frame adds, and the closing mark.
 pub(super) fn encoded_limit(append_bytes: usize) -> usize {
     let segment = append_bytes.saturating_mul(2);
-    segment.saturating_sub(BLOCK_BYTES + frame::padded_bytes(0) + MARK_FRAME_BYTES)
+    // The header's block, and the last one, which stays empty.
+    segment.saturating_sub(2 * BLOCK_BYTES + frame::padded_bytes(0) + MARK_FRAME_BYTES)
 }

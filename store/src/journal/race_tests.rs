@@ -102,6 +102,8 @@ fn an_index_of_a_journal_that_went_on_differently_is_built_anew() {
     let store = options().open(one.path()).unwrap();
     assert_eq!(all_events(&store, 10), went_on);
     assert!(store.recovery().segments_indexed_again > 2);
+    let differs_from = store.recovery().other_history_from.unwrap();
+    assert!(differs_from <= Position::new(21), "{differs_from}");
     for (id, version) in [("a", 21), ("b", 41)] {
         let query = StreamQuery::whole(stream(id), 100);
         let read = store.reader.read_stream(&query).unwrap().events;

@@ -76,14 +76,17 @@ impl JournalReader {
             .is_none()
     }
 
-    /// Lets go of the sidecar's files, once the reads under way are done.
-    pub(crate) fn close(&self) -> Result<(), Fault> {
+    /// Lets go of the sidecar's files, once the reads under way are done. `head` is the journal's last event.
+    pub(crate) fn close(&self, head: Position) -> Result<(), Fault> {
         let sidecar = self
             .sidecar
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        sidecar.map_or(Ok(()), Sidecar::close)
+        sidecar.map_or(Ok(()), |sidecar| {
+            sidecar.note_journal_head(head)?;
+            sidecar.close()
+        })
     }
 
     /// Runs `decode` with the shared names, or with fresh ones while another reader has those.

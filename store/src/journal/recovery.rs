@@ -17,6 +17,7 @@ use crate::journal::live_index::{LiveIndex, LiveSegment};
 use crate::journal::queue::{AppendPlace, RecordPlace, Resume};
 use crate::journal::record::{self, RawRecord};
 use crate::journal::reindex::{index_sealed_segments, reset_damaged_projections};
+use crate::journal::rewound::{refuse_if_all_is_gone, refuse_if_older};
 use crate::journal::scan::{ScanEnd, Scanned, ScannedFrame, SegmentScan, Tail, judge_tail};
 use crate::journal::segment::{self, FIRST_FRAME_OFFSET, FORMAT_VERSION, SegmentHeader};
 use crate::journal::spare::{SPARE_NAME, UNFINISHED_SPARE_NAME, prepare_spare};
@@ -41,6 +42,10 @@ pub struct RecoveryReport {
     pub index_moved_aside: Option<(PathBuf, String)>,
     /// How many sealed segments were read again because the index did not have them.
     pub segments_indexed_again: usize,
+    /// From where on the index told of another history than the journal, if it did: the journal's files were replaced by
+    /// those of a copy of the store that went on differently. The index was built anew from the journal; events that only
+    /// the former one had are not in it.
+    pub other_history_from: Option<Position>,
     /// The projections whose rows were damaged: they start over.
     pub read_models_reset: Vec<String>,
     /// How long opening took.
@@ -95,6 +100,7 @@ pub(crate) fn recover(
     let mut spare_is_there = tidy_spares(disk, segment_bytes)?;
     let mut headers = read_headers(disk)?;
     if headers.is_empty() {
+        refuse_if_all_is_gone(directory)?;
         headers.push(create_first_segment(
             &**disk,
             segment_bytes,
@@ -114,7 +120,10 @@ pub(crate) fn recover(
     if let OpenOutcome::MovedAside { to, why } = outcome {
         report.index_moved_aside = Some((to, why));
     }
-    report.segments_indexed_again = index_sealed_segments(disk, &headers, &sidecar)?;
+    refuse_if_older(directory, &active, &end, &sidecar)?;
+    let indexed = index_sealed_segments(disk, &headers, &sidecar)?;
+    report.segments_indexed_again = indexed.again;
+    report.other_history_from = indexed.other_history_from;
     sidecar
         .remember_commands(commands_remembered)
         .map_err(OpenError::Io)?;
@@ -155,7 +164,7 @@ pub(super) fn io_error(what: &str) -> impl Fn(io::Error) -> OpenError + '_ {
     move |error| OpenError::Io(Fault::io(what, error))
 }
 
-fn path_of(name: &str) -> PathBuf {
+pub(super) fn path_of(name: &str) -> PathBuf {
     Path::new(JOURNAL_DIRECTORY).join(name)
 }
 
@@ -330,7 +339,7 @@ fn take_frame(frame: &ScannedFrame<'_>, segment: &LiveSegment) -> Option<()> {
 }
 
 /// Overwrites the end of the journal behind `end` with zeros.
-fn cut_off(
+pub(super) fn cut_off(
     disk: &dyn Disk,
     header: &SegmentHeader,
     end: &ScanEnd,

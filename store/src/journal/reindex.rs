@@ -12,22 +12,33 @@ use crate::journal::writer::SealedSegment;
 use crate::position::Position;
 use crate::sidecar::{SegmentMark, Sidecar};
 
-/// Sees to it that every sealed segment is in the index, whole, and that the index tells of no other history. Gives back
-/// how many segments had to be read again.
+/// What bringing the index up to date came to.
+#[derive(Debug, Default)]
+pub(super) struct Indexed {
+    /// How many segments had to be read again.
+    pub(super) again: usize,
+    /// From where on the index told of another history.
+    pub(super) other_history_from: Option<Position>,
+}
+
+/// Sees to it that every sealed segment is in the index, whole, and that the index tells of no other history.
 pub(super) fn index_sealed_segments(
     disk: &Arc<dyn Disk>,
     headers: &[SegmentHeader],
     sidecar: &Sidecar,
-) -> Result<usize, OpenError> {
+) -> Result<Indexed, OpenError> {
     let marks = sidecar.indexed_segments().map_err(OpenError::Io)?;
     // sled can lose a part of what it holds and open all the same; a missing place would be a wrong version.
     let damaged = sidecar.damaged_segments().map_err(OpenError::Io)?;
     let sealed: Vec<_> = headers.iter().zip(headers.iter().skip(1)).collect();
+    let mut indexed = Indexed::default();
     let mut current = 0;
     for (header, next) in &sealed {
         let mark = marks.iter().find(|mark| mark.number == header.number);
         let file = open_segment(disk, header)?;
         if !mark.is_some_and(|mark| is_current(mark, header, next, &*file)) {
+            let is_other = |mark: &&SegmentMark| mark.last_frame_hash != next.previous_hash;
+            indexed.other_history_from = mark.filter(is_other).map(|mark| mark.first_position);
             break;
         }
         current += 1;
@@ -47,7 +58,6 @@ pub(super) fn index_sealed_segments(
     let again = sealed
         .iter()
         .filter(|(header, _)| header.number >= current || damaged.contains(&header.number));
-    let mut indexed_again = 0;
     for (header, next) in again {
         tracing::info!(segment = %header.file_name(), "indexing a sealed segment again");
         let segment = LiveSegment::new(header.number, header.first_position);
@@ -55,10 +65,17 @@ pub(super) fn index_sealed_segments(
         // Not before the segment was found whole.
         forget_others()?;
         index_segment(sidecar, &sealed, &segment).map_err(OpenError::Io)?;
-        indexed_again += 1;
+        indexed.again += 1;
     }
     forget_others()?;
-    Ok(indexed_again)
+    if let Some(position) = indexed.other_history_from {
+        tracing::error!(
+            from_position = %position,
+            "the index told of another history than the journal; it was built anew, and events that only the former \
+             journal had are not there any more"
+        );
+    }
+    Ok(indexed)
 }
 
 fn open_segment(

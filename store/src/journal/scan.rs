@@ -30,6 +30,8 @@ pub(crate) struct ScannedFrame<'a> {
     pub(crate) offset: u64,
     pub(crate) header: FrameHeader,
     pub(crate) body: &'a [u8],
+    /// All of it, from the header to the footer.
+    pub(crate) bytes: &'a [u8],
 }
 
 /// What comes next in a segment.
@@ -66,8 +68,45 @@ impl SegmentScan {
         }
     }
 
+    /// Goes on behind `end`, reading the file afresh.
+    pub(crate) fn resume(file: Arc<dyn BlockReader>, end: ScanEnd) -> Self {
+        Self {
+            window: Window::new(file),
+            end,
+        }
+    }
+
     pub(crate) fn end(&self) -> ScanEnd {
         self.end
+    }
+
+    /// Goes on elsewhere.
+    pub(crate) fn set_end(&mut self, end: ScanEnd) {
+        self.end = end;
+    }
+
+    /// Whether only zeros stand between `from` and `to`.
+    pub(crate) fn is_zero(&mut self, from: u64, to: u64) -> io::Result<bool> {
+        let mut offset = from;
+        while offset < to {
+            let len = usize::try_from(to - offset).map_or(BLOCK_BYTES, |len| len.min(BLOCK_BYTES));
+            if !is_zero(self.window.at(offset, len)?) {
+                return Ok(false);
+            }
+            offset += len as u64;
+        }
+        Ok(true)
+    }
+
+    /// What stands at `offset`, taken for a frame's header, and whether all of that frame is whole.
+    pub(crate) fn frame_at(&mut self, offset: u64) -> io::Result<Option<(FrameHeader, bool)>> {
+        let HeaderCheck::Sound(header) =
+            FrameHeader::check(self.window.at(offset, FRAME_HEADER_BYTES)?)
+        else {
+            return Ok(None);
+        };
+        let is_intact = header.is_intact(self.window.at(offset, header.frame_bytes())?);
+        Ok(Some((header, is_intact)))
     }
 
     pub(crate) fn next_frame(&mut self) -> io::Result<Scanned<'_>> {
@@ -101,6 +140,7 @@ impl SegmentScan {
             offset,
             header,
             body: frame::body(frame),
+            bytes: frame,
         }))
     }
 }

@@ -90,18 +90,24 @@ impl SegmentHeader {
             return Some(Err(BadHeader::Damaged("there is no segment header")));
         }
         let format = fields.u16()?;
-        if format > FORMAT_VERSION {
-            return Some(Err(BadHeader::NewerFormat(format)));
-        }
         let hashed = block.get(..HASHED_BYTES)?;
         let hash: Hash = Fields::new(block.get(HASHED_BYTES..)?).array()?;
         let rest_is_zero = block
             .get(usize::from(HEADER_BYTES)..)?
             .iter()
             .all(|byte| *byte == 0);
-        if *blake3::hash(hashed).as_bytes() != hash || !rest_is_zero {
+        // Every format has its version and its hash here: a flipped bit must not pass for a newer one.
+        if *blake3::hash(hashed).as_bytes() != hash {
             return Some(Err(BadHeader::Damaged(
                 "the segment header does not match its hash",
+            )));
+        }
+        if format > FORMAT_VERSION {
+            return Some(Err(BadHeader::NewerFormat(format)));
+        }
+        if !rest_is_zero {
+            return Some(Err(BadHeader::Damaged(
+                "what stands behind the segment header is not zeros",
             )));
         }
         fields.bytes(6)?;

@@ -173,6 +173,11 @@ fn a_second_opener_gets_a_clear_error() {
     options().open(directory.path()).unwrap();
 }
 
+/// Makes it look like a crash: whoever closed the store would have noted how far the journal had come.
+fn forget_clean_close(directory: &Path) {
+    fs::remove_dir_all(directory.join("index")).unwrap();
+}
+
 #[test]
 fn a_torn_last_frame_is_cut_off_and_reported() {
     for cut in [0, 1, 127, 128, 200, 511, 512, 513, 4_000] {
@@ -185,6 +190,7 @@ fn a_torn_last_frame_is_cut_off_and_reported() {
         let torn_at = frame_offsets(path)[1];
         let zeros = vec![0; 8_192 - cut];
         overwrite(path, torn_at + cut as u64, &zeros);
+        forget_clean_close(directory.path());
         let store = options().open(directory.path()).unwrap();
         let report = store.recovery();
         assert_eq!(report.head, Position::new(1), "cut at {cut}");
@@ -215,6 +221,7 @@ fn a_sector_missing_from_the_last_frame_is_a_torn_write_too() {
     for sector in [0, 3, 8] {
         let at = frame_offsets(path)[0];
         overwrite(path, at + sector * 512, &[0; 512]);
+        forget_clean_close(directory.path());
         let store = options().open(directory.path()).unwrap();
         assert!(store.recovery().torn_tail.is_some(), "sector {sector}");
         append(&store, "1000", 5_000).unwrap();
@@ -291,7 +298,12 @@ fn a_frame_of_another_store_is_not_taken() {
 fn a_newer_format_is_refused_by_name() {
     let directory = tempfile::tempdir().unwrap();
     written(directory.path(), 1);
-    overwrite(&segment_files(directory.path())[0], 8, &2_u16.to_le_bytes());
+    let path = &segment_files(directory.path())[0];
+    overwrite(path, 8, &2_u16.to_le_bytes());
+    // By itself it is a flipped bit.
+    assert_eq!(corrupt(directory.path()).offset, 0);
+    let hash = blake3::hash(&fs::read(path).unwrap()[..128]);
+    overwrite(path, 128, hash.as_bytes());
     let refused = options().open(directory.path());
     assert!(matches!(
         refused,

@@ -93,8 +93,10 @@ impl SegmentWriter {
         self.holds(frame::padded_bytes(body_bytes).saturating_add(MARK_FRAME_BYTES))
     }
 
+    /// The last block is never written: a sealed segment, which gives back what it does not need, is shorter than its
+    /// header says. So it cannot pass for the last one when that is missing.
     fn holds(&self, bytes: usize) -> bool {
-        self.offset.saturating_add(bytes as u64) <= self.header.capacity_bytes
+        self.offset.saturating_add(bytes as u64) < self.header.capacity_bytes
     }
 
     /// Writes one frame durably, with one system call, and gives back its offset.
@@ -121,7 +123,7 @@ impl SegmentWriter {
         is_eventless: bool,
     ) -> Result<(), WriteFailure> {
         let refused = |fault| Err(WriteFailure::Refused(fault));
-        let needed = frame::padded_bytes(body_bytes).saturating_add(MARK_FRAME_BYTES);
+        let needed = frame::padded_bytes(body_bytes).saturating_add(MARK_FRAME_BYTES + BLOCK_BYTES);
         let end = self.offset + (needed.max(GROWTH_BYTES) as u64);
         let limit = if is_eventless {
             GROWN_BYTES_MAX

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `identity` | format 1, layout u16, journal's identity (16 bytes) |
 //! | `generation` | format 1, generation u64 |
+//! | `head` | format 1, position of the journal's last event when the store was closed last, u64 |
 //!
 //! Integers are little-endian. The generation is compared with the receipt's, see `receipt.rs`.
 
@@ -13,6 +14,7 @@ use super::Sidecar;
 use super::engine::{Engine, Table};
 use super::value::{Reader, seal, unseal};
 use crate::error::Fault;
+use crate::position::Position;
 
 /// The layout of all tables together. A change that an older build would misread counts it up; an index of another
 /// layout is moved aside and built anew.
@@ -20,6 +22,7 @@ pub(super) const LAYOUT: u16 = 1;
 
 const IDENTITY_KEY: &[u8] = b"identity";
 const GENERATION_KEY: &[u8] = b"generation";
+const HEAD_KEY: &[u8] = b"head";
 const FORMAT: u8 = 1;
 
 /// Writes the identity of a new index.
@@ -48,16 +51,37 @@ pub(super) fn identity(engine: &Engine) -> Result<Option<(u16, [u8; 16])>, Fault
 
 /// The last generation that the engine knows; `None` if it knows none.
 pub(super) fn generation(engine: &Engine) -> Result<Option<u64>, Fault> {
-    let value = engine.get(Table::Meta, GENERATION_KEY)?;
+    number(engine, GENERATION_KEY)
+}
+
+/// The position that the journal had come to when the store was closed last; `None` if it never was.
+pub(super) fn journal_head(engine: &Engine) -> Result<Option<Position>, Fault> {
+    Ok(number(engine, HEAD_KEY)?.map(Position::new))
+}
+
+/// Notes the position that the journal has come to.
+pub(super) fn put_journal_head(engine: &Engine, head: Position) -> Result<(), Fault> {
+    put_number(engine, HEAD_KEY, head.get())
+}
+
+fn number(engine: &Engine, key: &[u8]) -> Result<Option<u64>, Fault> {
+    let value = engine.get(Table::Meta, key)?;
     Ok(value.and_then(|value| {
-        let mut reader = Reader::new(unseal(GENERATION_KEY, &value)?);
+        let mut reader = Reader::new(unseal(key, &value)?);
         if reader.u8()? != FORMAT {
             return None;
         }
-        let generation = reader.u64()?;
+        let number = reader.u64()?;
         reader.end()?;
-        Some(generation)
+        Some(number)
     }))
+}
+
+fn put_number(engine: &Engine, key: &[u8], number: u64) -> Result<(), Fault> {
+    let mut value = vec![FORMAT];
+    value.extend_from_slice(&number.to_le_bytes());
+    seal(key, &mut value);
+    engine.put(Table::Meta, key, &value)
 }
 
 impl Sidecar {
@@ -68,10 +92,7 @@ impl Sidecar {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let next = *generation + 1;
-        let mut value = vec![FORMAT];
-        value.extend_from_slice(&next.to_le_bytes());
-        seal(GENERATION_KEY, &mut value);
-        self.engine.put(Table::Meta, GENERATION_KEY, &value)?;
+        put_number(&self.engine, GENERATION_KEY, next)?;
         self.engine.sync()?;
         self.engine.receipt().confirm(next)?;
         *generation = next;

@@ -7,6 +7,7 @@ use super::super::engine::{Bytes, Table};
 use super::super::value::CheckSum;
 use super::{CHECKPOINT, END, PARTS, Prefix, Progress, ROWS};
 use crate::error::Fault;
+use crate::read_model::Checkpoint;
 
 /// How many keys a reset removes in one go.
 const REMOVED_AT_ONCE: usize = 1_000;
@@ -51,6 +52,29 @@ impl Sidecar {
             let prefix = Prefix::of(&name)?;
             if !self.is_whole(&prefix)? {
                 damaged.push(name);
+            }
+            low = prefix.key(END, &[]);
+        }
+    }
+
+    /// How far each projection has come; those that are being reset, or are not readable, are left out.
+    pub(in crate::sidecar) fn checkpoints(&self) -> Result<Vec<(String, Checkpoint)>, Fault> {
+        let mut checkpoints = Vec::new();
+        let mut low = Vec::new();
+        loop {
+            let next = self
+                .engine
+                .range(Table::Models, &low, &[u8::MAX])?
+                .forward()?;
+            let Some(name) = next.and_then(|(key, _)| projection_of(&key)) else {
+                return Ok(checkpoints);
+            };
+            let prefix = Prefix::of(&name)?;
+            let key = prefix.key(CHECKPOINT, &[]);
+            let value = self.engine.get(Table::Models, &key)?;
+            let progress = value.and_then(|value| Progress::decode(&key, &value));
+            if let Some(progress) = progress.filter(|progress| !progress.resetting) {
+                checkpoints.push((name, progress.checkpoint));
             }
             low = prefix.key(END, &[]);
         }

@@ -57,7 +57,7 @@ pub use read_model::{
     Change, Checkpoint, PROJECTION_NAME_BYTES_MAX, READ_MODEL_KEY_BYTES_MAX, ReadModelStore, Row,
     Store,
 };
-pub use snapshot::{Snapshot, SnapshotStore};
+pub use snapshot::{Snapshot, SnapshotCriteria, SnapshotInfo, SnapshotStore};
 pub use stream_id::{
     AGGREGATE_ID_BYTES_MAX, InvalidStreamId, STREAM_ID_SEGMENT_BYTES_MAX, StreamId,
 };

@@ -42,7 +42,7 @@ mod writer;
 pub use disk::WriteMode;
 pub use frame_log::FrameSize;
 pub use options::JournalOptions;
-pub use recovery::{RecoveryReport, TornTail};
+pub use recovery::{OpeningTimes, RecoveryReport, TornTail};
 
 use frame_log::FrameLog;
 use queue::Queue;

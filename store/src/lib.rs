@@ -50,7 +50,9 @@ pub use event::{
 };
 pub use event_store::{BoxFuture, Direction, EventStore, EventStoreExt, Page, StreamQuery};
 pub use journal::raw_log::{RawLogLimit, raw_log_limit};
-pub use journal::{FrameSize, JournalOptions, JournalStore, RecoveryReport, TornTail, WriteMode};
+pub use journal::{
+    FrameSize, JournalOptions, JournalStore, OpeningTimes, RecoveryReport, TornTail, WriteMode,
+};
 pub use memory::MemoryStore;
 pub use position::{ExpectedVersion, Position, Version};
 pub use read_model::{

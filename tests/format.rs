@@ -2,13 +2,13 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::num::NonZeroU32;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
 use foldhouse_store::{
     Append, Change, Checkpoint, Codec, EventStore, EventStoreExt, ExpectedVersion, JournalOptions,
     JournalStore, NewEvent, Payload, Position, ReadModelStore, RecordedEvent, Snapshot,
-    SnapshotStore, StreamId, Timestamp, Version,
+    SnapshotCriteria, SnapshotStore, StreamId, Timestamp, Version,
 };
 use uuid::Uuid;
 
@@ -109,7 +109,10 @@ async fn a_store_of_format_1_reads_and_goes_on() {
         );
         // The index of 0.1.0 knows no commands: its segments are indexed again, and all else in it stays.
         assert_eq!(report.segments_indexed_again, 2);
-        let snapshot = store.load_snapshot(&stream("1000")).await.unwrap();
+        let snapshot = store
+            .load_snapshot(&stream("1000"), SnapshotCriteria::ALL)
+            .await
+            .unwrap();
         let rows = store.rows("balances", None, 10).await.unwrap();
         if with_index {
             assert_eq!(
@@ -160,7 +163,7 @@ async fn write_the_fixture() {
     full.metadata
         .insert("purpose".to_owned(), "household".to_owned());
     full.metadata.insert("empty".to_owned(), String::new());
-    full.payload.key_id = NonZeroU32::new(17);
+    full.payload.key_id = std::num::NonZeroU32::new(17);
     let plain = |id, payload| NewEvent::new(Uuid::from_u128(id), "Debited", payload);
     append(
         "1000",
@@ -196,10 +199,14 @@ async fn write_the_fixture() {
         stream: stream("1000"),
         version: Version::new(2),
         event_id: Uuid::from_u128(2),
+        taken_at: Timestamp::from_unix_micros(1_767_225_600_000_000),
         state_schema: 1,
         payload: Payload::raw(b"state at version 2".as_slice()),
     };
-    store.save_snapshot(snapshot).await.unwrap();
+    store
+        .save_snapshot(snapshot, NonZeroU16::MIN)
+        .await
+        .unwrap();
     let checkpoint = Checkpoint {
         position: Position::new(3),
         model_version: 7,

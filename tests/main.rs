@@ -6,6 +6,7 @@
     reason = "tests"
 )]
 
+mod bounds;
 mod conformance;
 mod crash;
 mod domains;

@@ -2,8 +2,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use foldhouse_store::{
-    Append, EventStoreExt, ExpectedVersion, RecordedEvent, Snapshot, Store, StreamId, StreamQuery,
-    Version,
+    Append, EventStoreExt, ExpectedVersion, RecordedEvent, Snapshot, SnapshotCriteria, Store,
+    StreamId, StreamQuery, Version,
 };
 
 use crate::aggregate::Aggregate;
@@ -52,7 +52,7 @@ async fn usable_snapshot<A: Aggregate>(
     store: &dyn Store,
     stream: &StreamId,
 ) -> Result<Option<Hydrated<A>>, Refusal> {
-    let snapshot = match store.load_snapshot(stream).await {
+    let snapshot = match store.load_snapshot(stream, SnapshotCriteria::ALL).await {
         Ok(Some(snapshot)) => snapshot,
         Ok(None) => return Ok(None),
         Err(error) => {

@@ -1,3 +1,4 @@
+use std::num::NonZeroU16;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,6 +23,9 @@ pub(crate) struct SnapshotJob<A: Aggregate> {
     version: Version,
     event_id: Uuid,
 }
+
+/// How many snapshots of an aggregate are kept: hydrating needs the newest only.
+const SNAPSHOTS_KEPT: NonZeroU16 = NonZeroU16::MIN;
 
 impl<A: Aggregate> SnapshotJob<A> {
     /// `None` while an older one of this aggregate is being saved, or too many of all.
@@ -56,6 +60,8 @@ impl<A: Aggregate> SnapshotJob<A> {
     /// Encodes and saves it in the background. A failure costs only time at the next hydrating, so it is logged.
     pub(crate) fn start(self) {
         let tokio = self.slot.shared.tokio.clone();
+        // Its last event is durable now: no event in it was recorded later.
+        let taken_at = self.slot.shared.options.clock.now();
         tokio.spawn(async move {
             let stream = &self.slot.stream;
             let payload = match encode_state(&self.state) {
@@ -69,10 +75,12 @@ impl<A: Aggregate> SnapshotJob<A> {
                 stream: stream.clone(),
                 version: self.version,
                 event_id: self.event_id,
+                taken_at,
                 state_schema: A::STATE_SCHEMA,
                 payload,
             };
-            match self.slot.shared.store.save_snapshot(snapshot).await {
+            let store = &self.slot.shared.store;
+            match store.save_snapshot(snapshot, SNAPSHOTS_KEPT).await {
                 Ok(()) => tracing::debug!(%stream, version = %self.version, "snapshot saved"),
                 Err(error) => {
                     tracing::warn!(%stream, version = %self.version, %error, "a snapshot was not saved");

@@ -21,32 +21,42 @@
 //! | [`streams`] | reading one stream: ranges, pages, both ways |
 //! | [`listings`] | listing the streams of a type |
 //! | [`snapshots`] | the latest snapshot of a stream |
+//! | [`snapshot_history`] | several snapshots of a stream: kept, found, listed, deleted |
 //! | [`read_models`] | rows and checkpoints of projections |
+//! | [`large`] | 20,000 streams, and a stream of 20,000 events |
+//! | [`campaign`] | the same with 1,000,000, as ignored tests |
 //!
 //! # Against the suites of Pekko
-//! Apache Pekko's `JournalSpec` and `SnapshotStoreSpec` ask for much the same of a journal; this is where it is here.
+//! Apache Pekko's `JournalSpec` and `SnapshotStoreSpec` ask for much the same; this is where each of their cases is here.
+//!
+//! Every replay there ends with the highest sequence number, also one that gives nothing; here that is the stream's
+//! version. The upper, lower and count limits of the first eleven cases are the rows of
+//! [`streams::a_replay_gives_what_its_bounds_and_count_say`], as Pekko has them, over the five events that it writes (three
+//! alone and two in one atomic write), and [`streams::every_range_gives_just_its_versions_both_ways`] is every other one.
 //!
 //! | `JournalSpec` | here |
 //! |---|---|
-//! | replay all, with a lower bound, an upper bound, both, both equal, a count limit, a limit of 1 | [`streams::every_range_gives_just_its_versions_both_ways`] (each combination) |
-//! | no replay with a limit of 0 | [`streams::a_limit_of_zero_gives_no_event_of_a_stream`] |
-//! | no replay with the lower bound above the upper | [`streams::an_empty_range_gives_nothing`] |
-//! | no replay of an actor that has written nothing | [`streams::a_stream_that_was_never_written_is_empty`] |
-//! | the highest sequence number is told | [`writers::a_version_that_was_told_can_be_read`], [`submits::an_acked_event_can_be_read_at_once`] |
-//! | several events written atomically | [`appends::the_events_of_one_append_stand_side_by_side`], [`appends::one_conflict_among_the_streams_records_nothing_anywhere`] |
-//! | serialised events and their metadata come back | [`events::every_fact_of_an_event_comes_back_as_it_was_given`], [`events::metadata_comes_back_as_it_was_given`] |
-//! | a rejected event beside others | [`appends::a_text_that_is_empty_or_too_long_is_refused`] (a store here sees bytes only) |
-//! | deletion of messages | none: a journal here deletes nothing |
+//! | replay all messages; with a lower bound; an upper bound; a count limit; both bounds; both and a count limit | [`streams::a_replay_gives_what_its_bounds_and_count_say`] |
+//! | replay a single one if the bounds are equal; if the count limit is 1 | the same |
+//! | no replay if the count limit is 0; if the lower bound is above the upper | the same |
+//! | no replay if the actor has not yet written | the same, and [`streams::a_stream_that_was_never_written_is_empty`] |
+//! | not replay deleted messages; not reset the highest sequence number after deletion, after cleanup; the five cases of bounds at a deleted prefix | none: a journal here deletes nothing, so there is no prefix that could be missing |
+//! | optional: reject non-serializable events (the 7th of 6 to 8 is rejected, the others are written) | [`appends::a_refused_append_among_others_leaves_the_others_recorded`]: a store sees bytes only, so what is refused is an event that breaks a limit; versions have no gap where it would have been |
+//! | optional: serialize events | [`events::every_fact_of_an_event_comes_back_as_it_was_given`], [`events::a_payload_comes_back_byte_for_byte`] |
+//! | optional: return metadata | [`events::metadata_comes_back_as_it_was_given`] |
+//! | (every write of `persistAll`) atomic | [`appends::the_events_of_one_append_stand_side_by_side`], [`appends::one_conflict_among_the_streams_records_nothing_anywhere`] |
 //!
 //! | `SnapshotStoreSpec` | here |
 //! |---|---|
-//! | none for an unknown actor | [`snapshots::a_stream_has_no_snapshot_at_first`] |
-//! | the most recent is loaded | [`snapshots::the_newest_snapshot_stays`] |
-//! | one of the same sequence number overwrites | [`snapshots::a_snapshot_of_the_same_version_replaces_the_one_before`] |
-//! | a bigger one is saved | [`snapshots::a_large_snapshot_is_kept_whole`] |
-//! | serialised ones come back | [`snapshots::a_snapshot_comes_back_as_it_was_saved`] |
-//! | one is deleted | [`snapshots::a_deleted_snapshot_is_gone`] |
-//! | loading and deleting by bounds on number and time | none: a store here keeps the latest only |
+//! | not load one given an invalid persistence id | [`snapshots::a_stream_has_no_snapshot_at_first`], [`snapshot_history::a_snapshot_beyond_a_bound_is_not_loaded`] |
+//! | not load one given a timestamp, or a sequence number (either of two ways), that does not match | [`snapshot_history::a_snapshot_beyond_a_bound_is_not_loaded`]; there is one way to say the highest version here |
+//! | load the most recent; the most recent up to a sequence number; up to both bounds | [`snapshot_history::the_newest_snapshot_within_any_bounds_is_found`] (every combination, lower bounds too) |
+//! | delete a single one by its sequence number, whatever its time | [`snapshot_history::one_snapshot_is_deleted_by_its_version`] |
+//! | delete all that match upper bounds; not delete one whose time is above the bound | [`snapshot_history::snapshots_within_bounds_are_deleted`] |
+//! | save and overwrite one with the same sequence number | [`snapshot_history::a_snapshot_of_a_kept_version_replaces_just_that_one`], [`snapshots::a_snapshot_of_the_same_version_replaces_the_one_before`] |
+//! | save a bigger one (10,000 bytes) | [`snapshots::a_large_snapshot_is_kept_whole`] (up to 1 MiB) |
+//! | optional: serialize snapshots | [`snapshots::a_snapshot_comes_back_as_it_was_saved`] |
+//! | optional: store metadata | the same: a snapshot's metadata are its event's id, time and schema here, and there are no others |
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -55,12 +65,15 @@
 )]
 
 pub mod appends;
+pub mod campaign;
 pub mod checks;
 pub mod commands;
 pub mod events;
+pub mod large;
 pub mod listings;
 pub mod positions;
 pub mod read_models;
+pub mod snapshot_history;
 pub mod snapshots;
 pub mod streams;
 pub mod submits;
@@ -77,18 +90,27 @@ use crate::read_model::Store;
 /// How long one case may take before it counts as hanging.
 const CASE_TIME_MAX: Duration = Duration::from_secs(60);
 
+/// The same for a case of [`campaign`].
+const CAMPAIGN_TIME_MAX: Duration = Duration::from_secs(1_800);
+
 /// Runs one case against one store, on a runtime of its own with several threads.
 ///
 /// [`conformance_tests!`](crate::conformance_tests) calls it; it is there for authors who choose the cases themselves.
 /// `new_store` gives the store, and what must outlive it (a temporary directory, say): it is dropped after the store.
 ///
 /// # Panics
-/// If the store does not pass the case, or does not finish it within a minute.
+/// If the store does not pass the case, or does not finish it within a minute (half an hour for the module
+/// [`campaign`]).
 pub fn run<S: Store + ?Sized, Guard>(
     name: &str,
     new_store: impl Future<Output = (Arc<S>, Guard)>,
     case: impl AsyncFnOnce(&Arc<S>),
 ) {
+    let time_max = if name.starts_with("campaign::") {
+        CAMPAIGN_TIME_MAX
+    } else {
+        CASE_TIME_MAX
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -96,10 +118,10 @@ pub fn run<S: Store + ?Sized, Guard>(
         .expect("the runtime of a case must start");
     runtime.block_on(async {
         let (store, guard) = Box::pin(new_store).await;
-        let ended = tokio::time::timeout(CASE_TIME_MAX, Box::pin(case(&store))).await;
+        let ended = tokio::time::timeout(time_max, Box::pin(case(&store))).await;
         assert!(
             ended.is_ok(),
-            "{name} did not end within {CASE_TIME_MAX:?}: a callback or a wake-up is missing"
+            "{name} did not end within {time_max:?}: a callback or a wake-up is missing"
         );
         drop(store);
         drop(guard);
@@ -123,7 +145,7 @@ pub fn run<S: Store + ?Sized, Guard>(
 #[macro_export]
 macro_rules! conformance_tests {
     ($new_store:expr $(,)?) => {
-        $crate::__conformance_tests! { ($new_store)
+        $crate::__conformance_tests! { [] ($new_store)
             appends {
                 the_first_event_has_version_and_position_one
                 the_events_of_one_append_stand_side_by_side
@@ -137,6 +159,7 @@ macro_rules! conformance_tests {
                 an_append_over_no_stream_is_refused
                 the_limits_on_streams_and_events_are_kept_to_the_last
                 a_text_that_is_empty_or_too_long_is_refused
+                a_refused_append_among_others_leaves_the_others_recorded
             }
             checks {
                 a_check_that_is_met_records_nothing
@@ -172,6 +195,8 @@ macro_rules! conformance_tests {
                 writers_of_one_stream_leave_no_gap
                 writers_of_their_own_streams_leave_no_gap
                 an_append_over_streams_is_seen_whole_or_not_at_all
+                an_append_over_streams_is_seen_in_each_of_them_or_in_none
+                what_was_seen_stays_and_what_was_refused_is_never_seen
                 a_reader_that_follows_the_head_misses_nothing
                 a_version_that_was_told_can_be_read
             }
@@ -198,6 +223,7 @@ macro_rules! conformance_tests {
             }
             streams {
                 every_range_gives_just_its_versions_both_ways
+                a_replay_gives_what_its_bounds_and_count_say
                 a_stream_is_read_page_by_page_both_ways
                 the_last_page_of_a_range_says_that_there_is_no_more
                 an_empty_range_gives_nothing
@@ -226,6 +252,17 @@ macro_rules! conformance_tests {
                 a_snapshot_changes_nothing_that_is_read
                 the_newest_of_snapshots_saved_at_once_stays
             }
+            snapshot_history {
+                the_newest_snapshot_within_any_bounds_is_found
+                a_snapshot_beyond_a_bound_is_not_loaded
+                the_list_tells_what_each_snapshot_is_and_takes
+                as_many_snapshots_stay_as_the_last_save_asks_for
+                a_snapshot_of_a_kept_version_replaces_just_that_one
+                one_snapshot_is_deleted_by_its_version
+                snapshots_within_bounds_are_deleted
+                histories_of_streams_do_not_mix
+                the_newest_snapshots_saved_at_once_stay
+            }
             read_models {
                 a_new_projection_has_no_rows_and_no_checkpoint
                 a_commit_writes_rows_and_checkpoint
@@ -240,6 +277,17 @@ macro_rules! conformance_tests {
                 a_key_or_name_is_taken_up_to_its_limit
                 rows_and_checkpoint_change_in_one_step
             }
+            large {
+                many_streams_of_one_event_are_each_found
+                a_stream_of_many_events_is_whole_both_ways
+            }
+        }
+        $crate::__conformance_tests! {
+            [#[ignore = "a campaign: see the module conformance::campaign"]] ($new_store)
+            campaign {
+                campaign_of_a_million_streams_of_one_event
+                campaign_of_one_stream_of_a_million_events
+            }
         }
     };
 }
@@ -247,16 +295,20 @@ macro_rules! conformance_tests {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __conformance_tests {
-    (($new_store:expr) $($theme:ident { $($case:ident)* })*) => {
+    (@one [$(#[$attribute:meta])*] ($new_store:expr) $theme:ident $case:ident) => {
+        #[test]
+        $(#[$attribute])*
+        fn $case() {
+            $crate::conformance::run(
+                concat!(stringify!($theme), "::", stringify!($case)),
+                $new_store,
+                $crate::conformance::$theme::$case,
+            );
+        }
+    };
+    ($attributes:tt ($new_store:expr) $($theme:ident { $($case:ident)* })*) => {
         $($(
-            #[test]
-            fn $case() {
-                $crate::conformance::run(
-                    concat!(stringify!($theme), "::", stringify!($case)),
-                    $new_store,
-                    $crate::conformance::$theme::$case,
-                );
-            }
+            $crate::__conformance_tests! { @one $attributes ($new_store) $theme $case }
         )*)*
     };
 }
@@ -264,7 +316,7 @@ macro_rules! __conformance_tests {
 #[cfg(test)]
 mod tests {
     /// Each theme's name and source.
-    const THEMES: [(&str, &str); 11] = [
+    const THEMES: [(&str, &str); 14] = [
         ("appends", include_str!("conformance/appends.rs")),
         ("checks", include_str!("conformance/checks.rs")),
         ("commands", include_str!("conformance/commands.rs")),
@@ -275,7 +327,13 @@ mod tests {
         ("streams", include_str!("conformance/streams.rs")),
         ("listings", include_str!("conformance/listings.rs")),
         ("snapshots", include_str!("conformance/snapshots.rs")),
+        (
+            "snapshot_history",
+            include_str!("conformance/snapshot_history.rs"),
+        ),
         ("read_models", include_str!("conformance/read_models.rs")),
+        ("large", include_str!("conformance/large.rs")),
+        ("campaign", include_str!("conformance/campaign.rs")),
     ];
 
     #[test]

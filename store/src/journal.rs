@@ -47,7 +47,7 @@ mod writer;
 pub use disk::WriteMode;
 pub use frame_log::FrameSize;
 pub use options::JournalOptions;
-pub use recovery::{RecoveryReport, TornTail};
+pub use recovery::{OpeningTimes, RecoveryReport, TornTail};
 pub use repair::{Consent, RepairError, RepairReport, RepairStep, repair};
 pub use verify::{
     VERIFY_FINDINGS_MAX, VerifiedTail, VerifyError, VerifyProgress, VerifyReport, verify,

@@ -55,7 +55,9 @@ pub use event::{
 pub use event_store::{BoxFuture, Direction, EventStore, EventStoreExt, Page, StreamQuery};
 pub use journal::raw_log::{RawLogLimit, raw_log_limit};
 pub use journal::{Consent, RepairError, RepairReport, RepairStep, repair};
-pub use journal::{FrameSize, JournalOptions, JournalStore, RecoveryReport, TornTail, WriteMode};
+pub use journal::{
+    FrameSize, JournalOptions, JournalStore, OpeningTimes, RecoveryReport, TornTail, WriteMode,
+};
 pub use journal::{
     VERIFY_FINDINGS_MAX, VerifiedTail, VerifyError, VerifyProgress, VerifyReport, verify,
 };
@@ -65,7 +67,7 @@ pub use read_model::{
     Change, Checkpoint, PROJECTION_NAME_BYTES_MAX, READ_MODEL_KEY_BYTES_MAX, ReadModelStore, Row,
     Store,
 };
-pub use snapshot::{Snapshot, SnapshotStore};
+pub use snapshot::{Snapshot, SnapshotCriteria, SnapshotInfo, SnapshotStore};
 pub use stream_id::{
     AGGREGATE_ID_BYTES_MAX, InvalidStreamId, STREAM_ID_SEGMENT_BYTES_MAX, StreamId,
 };

@@ -2,11 +2,12 @@ mod commands;
 mod log;
 mod read_models;
 mod settlements;
+mod snapshots;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::fmt;
+use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 use self::log::Log;
 use self::read_models::ReadModels;
 use self::settlements::Settlements;
+use self::snapshots::Snapshots;
 use crate::append::{Append, AppendLimits, OnSettled, Verdict, validate};
 use uuid::Uuid;
 
@@ -23,7 +25,7 @@ use crate::error::ReadError;
 use crate::event_store::{BoxFuture, EventStore, Page, StreamQuery};
 use crate::position::{Position, Version};
 use crate::read_model::{Change, Checkpoint, ReadModelStore, Row};
-use crate::snapshot::{Snapshot, SnapshotStore};
+use crate::snapshot::{Snapshot, SnapshotCriteria, SnapshotInfo, SnapshotStore};
 use crate::stream_id::StreamId;
 
 /// A store that keeps everything in memory: for tests of whatever is built on a store.
@@ -62,7 +64,7 @@ pub struct MemoryStore {
     limits: AppendLimits,
     journal: Mutex<Journal>,
     head: watch::Sender<Position>,
-    snapshots: Mutex<HashMap<StreamId, Snapshot>>,
+    snapshots: Mutex<Snapshots>,
     read_models: Mutex<ReadModels>,
 }
 
@@ -209,15 +211,13 @@ impl EventStore for MemoryStore {
 }
 
 impl SnapshotStore for MemoryStore {
-    fn save_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), ReadError>> {
+    fn save_snapshot(
+        &self,
+        snapshot: Snapshot,
+        keep: NonZeroU16,
+    ) -> BoxFuture<'_, Result<(), ReadError>> {
         Box::pin(async move {
-            let mut snapshots = lock(&self.snapshots);
-            let newer_is_there = snapshots
-                .get(&snapshot.stream)
-                .is_some_and(|kept| kept.version > snapshot.version);
-            if !newer_is_there {
-                snapshots.insert(snapshot.stream.clone(), snapshot);
-            }
+            lock(&self.snapshots).save(snapshot, keep);
             Ok(())
         })
     }
@@ -225,15 +225,29 @@ impl SnapshotStore for MemoryStore {
     fn load_snapshot(
         &self,
         stream: &StreamId,
+        criteria: SnapshotCriteria,
     ) -> BoxFuture<'_, Result<Option<Snapshot>, ReadError>> {
         let stream = stream.clone();
-        Box::pin(async move { Ok(lock(&self.snapshots).get(&stream).cloned()) })
+        Box::pin(async move { Ok(lock(&self.snapshots).load(&stream, criteria)) })
     }
 
-    fn delete_snapshot(&self, stream: &StreamId) -> BoxFuture<'_, Result<(), ReadError>> {
+    fn snapshots(
+        &self,
+        stream: &StreamId,
+        criteria: SnapshotCriteria,
+    ) -> BoxFuture<'_, Result<Vec<SnapshotInfo>, ReadError>> {
+        let stream = stream.clone();
+        Box::pin(async move { Ok(lock(&self.snapshots).list(&stream, criteria)) })
+    }
+
+    fn delete_snapshots(
+        &self,
+        stream: &StreamId,
+        criteria: SnapshotCriteria,
+    ) -> BoxFuture<'_, Result<(), ReadError>> {
         let stream = stream.clone();
         Box::pin(async move {
-            lock(&self.snapshots).remove(&stream);
+            lock(&self.snapshots).delete(&stream, criteria);
             Ok(())
         })
     }

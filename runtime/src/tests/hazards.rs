@@ -7,7 +7,9 @@ use super::counter::*;
 use super::held_store::{HeldStore, not_recorded};
 use super::*;
 use crate::*;
-use foldhouse_store::{Append, ExpectedVersion, NewEvent, Payload, SnapshotStore};
+use foldhouse_store::{
+    Append, ExpectedVersion, NewEvent, Payload, SnapshotCriteria, SnapshotStore,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::task::JoinHandle;
 
@@ -75,7 +77,12 @@ fn card(runtime: &Runtime) -> AggregateRef<Card> {
 }
 
 async fn until_snapshot(store: &MemoryStore, stream: &StreamId) {
-    while store.load_snapshot(stream).await.unwrap().is_none() {
+    while store
+        .load_snapshot(stream, SnapshotCriteria::ALL)
+        .await
+        .unwrap()
+        .is_none()
+    {
         tokio::task::yield_now().await;
     }
 }
@@ -291,7 +298,11 @@ async fn what_was_recorded_on_events_whose_versions_another_writer_took_is_told_
     let error = recorded.await.unwrap().unwrap_err();
     assert!(matches!(error, CommandError::Unknown { .. }), "{error}");
     settle().await;
-    let snapshot = store.inner.load_snapshot(counter.stream()).await.unwrap();
+    let snapshot = store
+        .inner
+        .load_snapshot(counter.stream(), SnapshotCriteria::ALL)
+        .await
+        .unwrap();
     assert!(snapshot.is_none());
     assert_eq!(counter.query(|state| state.count).await.unwrap(), 106);
 }

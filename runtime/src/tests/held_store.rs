@@ -1,6 +1,7 @@
 //! A store that holds back, fails and counts what it is told to, over a [`MemoryStore`].
 
 use std::collections::VecDeque;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -183,20 +184,37 @@ impl EventStore for HeldStore {
 }
 
 impl SnapshotStore for HeldStore {
-    fn save_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), ReadError>> {
-        self.inner.save_snapshot(snapshot)
+    fn save_snapshot(
+        &self,
+        snapshot: Snapshot,
+        keep: NonZeroU16,
+    ) -> BoxFuture<'_, Result<(), ReadError>> {
+        self.inner.save_snapshot(snapshot, keep)
     }
 
     fn load_snapshot(
         &self,
         stream: &StreamId,
+        criteria: SnapshotCriteria,
     ) -> BoxFuture<'_, Result<Option<Snapshot>, ReadError>> {
         self.snapshots_loaded.fetch_add(1, Ordering::SeqCst);
-        self.inner.load_snapshot(stream)
+        self.inner.load_snapshot(stream, criteria)
     }
 
-    fn delete_snapshot(&self, stream: &StreamId) -> BoxFuture<'_, Result<(), ReadError>> {
-        self.inner.delete_snapshot(stream)
+    fn snapshots(
+        &self,
+        stream: &StreamId,
+        criteria: SnapshotCriteria,
+    ) -> BoxFuture<'_, Result<Vec<SnapshotInfo>, ReadError>> {
+        self.inner.snapshots(stream, criteria)
+    }
+
+    fn delete_snapshots(
+        &self,
+        stream: &StreamId,
+        criteria: SnapshotCriteria,
+    ) -> BoxFuture<'_, Result<(), ReadError>> {
+        self.inner.delete_snapshots(stream, criteria)
     }
 }
 

@@ -2,7 +2,8 @@ use super::counter::*;
 use super::held_store::{HeldStore, not_recorded};
 use super::*;
 use crate::*;
-use foldhouse_store::{Payload, Snapshot, SnapshotStore};
+use foldhouse_store::{Payload, Snapshot, SnapshotCriteria, SnapshotStore};
+use std::num::NonZeroU16;
 
 fn stream() -> StreamId {
     StreamId::new("acme", "counter", "1").unwrap()
@@ -10,7 +11,10 @@ fn stream() -> StreamId {
 
 async fn snapshot_at(store: &MemoryStore, version: u64) -> Snapshot {
     loop {
-        if let Some(snapshot) = store.load_snapshot(&stream()).await.unwrap()
+        if let Some(snapshot) = store
+            .load_snapshot(&stream(), SnapshotCriteria::ALL)
+            .await
+            .unwrap()
             && snapshot.version >= Version::new(version)
         {
             return snapshot;
@@ -33,7 +37,10 @@ async fn ten_events() -> (Arc<MemoryStore>, Snapshot) {
 }
 
 async fn count_with(store: &Arc<MemoryStore>, snapshot: Snapshot) -> u64 {
-    store.save_snapshot(snapshot).await.unwrap();
+    store
+        .save_snapshot(snapshot, NonZeroU16::MIN)
+        .await
+        .unwrap();
     let runtime = start(store).await;
     counter(&runtime).send(Add(1)).await.unwrap()
 }
@@ -47,7 +54,13 @@ async fn a_snapshot_is_saved_after_so_many_events_with_the_id_of_the_last() {
         counter.send(Add(1)).await.unwrap();
     }
     settle().await;
-    assert!(store.load_snapshot(&stream()).await.unwrap().is_none());
+    assert!(
+        store
+            .load_snapshot(&stream(), SnapshotCriteria::ALL)
+            .await
+            .unwrap()
+            .is_none()
+    );
     let id = uuid::Uuid::from_u128(5);
     let options = CommandOptions::new().command_id(id);
     counter.execute(AddOneByOne(3), options).await.unwrap();
@@ -73,7 +86,11 @@ async fn a_snapshot_is_saved_only_when_its_last_event_is_durable() {
         let second = tokio::spawn(async move { sending.send(Add(1)).await });
         store.until_submitted(submitted + 1).await;
         settle().await;
-        let saved = || store.inner.load_snapshot(counter.stream());
+        let saved = || {
+            store
+                .inner
+                .load_snapshot(counter.stream(), SnapshotCriteria::ALL)
+        };
         assert!(saved().await.unwrap().is_none());
         if fails {
             store.fail_one(not_recorded());

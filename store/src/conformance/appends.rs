@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::support::{
     append, append_many, append_one, assert_event_count, event, events, read_everything,
-    read_whole, refused, stream, version_of,
+    read_whole, refused, stream, submit, version_of,
 };
 use crate::append::{APPEND_EVENTS_MAX, APPEND_STREAMS_MAX, Append};
 use crate::error::{AppendError, InvalidAppend};
@@ -333,4 +333,28 @@ pub async fn a_text_that_is_empty_or_too_long_is_refused<S: Store + ?Sized>(stor
         }
     }
     assert_event_count(store, 0).await;
+}
+
+/// One append that is refused among others that were submitted with it leaves them as they are, and leaves no gap.
+pub async fn a_refused_append_among_others_leaves_the_others_recorded<S: Store + ?Sized>(
+    store: &Arc<S>,
+) {
+    let account = stream(1);
+    append_many(store, &account, 5).await;
+    let mut nameless = event();
+    nameless.event_type = "".into();
+    let to = |event| Append::to(account.clone(), ExpectedVersion::Any, [event]);
+    let (before, behind) = (event(), event());
+    let outcomes = [before.clone(), nameless, behind.clone()].map(|event| submit(store, to(event)));
+    let [of_before, of_nameless, of_behind] = outcomes;
+    assert_eq!(of_before.success().await.versions[0], Version::new(6));
+    assert!(matches!(
+        of_nameless.outcome().await,
+        Err(AppendError::Invalid(InvalidAppend::Text { .. }))
+    ));
+    assert_eq!(of_behind.success().await.versions[0], Version::new(7));
+    let recorded = read_whole(store, &account).await;
+    let ids: Vec<_> = recorded[5..].iter().map(|event| event.id).collect();
+    assert_eq!(ids, [before.id, behind.id]);
+    assert_event_count(store, 7).await;
 }

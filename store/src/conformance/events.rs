@@ -16,7 +16,7 @@ use crate::event::{
     Codec, EVENT_TYPE_BYTES_MAX, METADATA_BYTES_MAX, Metadata, NewEvent, Payload, RecordedEvent,
     USER_BYTES_MAX,
 };
-use crate::position::{ExpectedVersion, Position, Version};
+use crate::position::{ExpectedVersion, Position};
 use crate::read_model::Store;
 use crate::stream_id::{AGGREGATE_ID_BYTES_MAX, STREAM_ID_SEGMENT_BYTES_MAX, StreamId};
 
@@ -214,22 +214,47 @@ pub async fn the_time_of_recording_never_goes_back<S: Store + ?Sized>(store: &Ar
     }
 }
 
-/// An event just below the limit of 16 MiB is taken, one above is refused and takes its append with it. The store must
-/// have its default limits.
+/// An event that takes just the limit of 16 MiB comes back byte for byte; with one byte more it is refused, by a typed
+/// error that names both, and takes its append with it. The store must have its default limits.
 pub async fn an_event_is_taken_up_to_the_size_limit_and_refused_above<S: Store + ?Sized>(
     store: &Arc<S>,
 ) {
     let account = stream("large");
-    // Less than the limit by what a store may count besides the payload.
-    let below = noted(patterned(EVENT_BYTES_MAX - 4_096));
-    let entry = Append::to(account.clone(), ExpectedVersion::NoStream, [below.clone()]);
-    let answer = append(store, entry).await;
-    assert_eq!(answer.position, Position::new(1));
+    // What a store counts besides the payload, it says itself.
+    let far_above = size_refused(store, EVENT_BYTES_MAX + 1).await;
+    let beside = far_above - (EVENT_BYTES_MAX + 1);
+    let at_limit = EVENT_BYTES_MAX - beside;
+    assert_eq!(size_refused(store, at_limit + 1).await, EVENT_BYTES_MAX + 1);
+    assert_event_count(store, 0).await;
 
-    let above = noted(vec![0; EVENT_BYTES_MAX + 1]);
+    let largest = noted(patterned(at_limit));
+    let entry = Append::to(
+        account.clone(),
+        ExpectedVersion::NoStream,
+        [largest.clone()],
+    );
+    assert_eq!(append(store, entry).await.position, Position::new(1));
+    size_refused(store, at_limit + 1).await;
+    append(
+        store,
+        Append::to(account.clone(), ExpectedVersion::Any, [event()]),
+    )
+    .await;
+    assert_event_count(store, 2).await;
+    let recorded = read_whole(store, &account).await;
+    assert!(
+        recorded[0].payload == largest.payload,
+        "the payload is not what was appended"
+    );
+}
+
+/// What the store says that an event with a payload of so many bytes takes, when it refuses it and the event beside it.
+async fn size_refused<S: Store + ?Sized>(store: &Arc<S>, payload_bytes: usize) -> usize {
+    let account = stream("large");
+    let above = noted(vec![0; payload_bytes]);
     let entry = Append::to(stream("small"), ExpectedVersion::Any, [event()]).and(
         account.clone(),
-        ExpectedVersion::Exact(Version::new(1)),
+        ExpectedVersion::Any,
         [above],
     );
     match refused(store, entry).await {
@@ -238,16 +263,10 @@ pub async fn an_event_is_taken_up_to_the_size_limit_and_refused_above<S: Store +
             bytes,
             limit_bytes,
         }) => {
-            assert_eq!(stream, account);
-            assert_eq!(limit_bytes, EVENT_BYTES_MAX);
-            assert!(bytes > EVENT_BYTES_MAX, "{bytes} is not above the limit");
+            assert_eq!((stream, limit_bytes), (account, EVENT_BYTES_MAX));
+            assert!(bytes > EVENT_BYTES_MAX && bytes >= payload_bytes);
+            bytes
         }
         other => panic!("it must be too large, not: {other}"),
     }
-    assert_event_count(store, 1).await;
-    let recorded = read_whole(store, &account).await;
-    assert!(
-        recorded[0].payload == below.payload,
-        "the payload is not what was appended"
-    );
 }

@@ -1,52 +1,82 @@
-//! The latest snapshot of each stream.
+//! The latest snapshot of each stream, when no older ones are kept.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 
 use super::support::{append_many, fresh_id, patterned, read_whole, stream, stream_of};
+use crate::clock::Timestamp;
 use crate::event::{Codec, Payload};
 use crate::position::Version;
 use crate::read_model::Store;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, SnapshotCriteria};
 use crate::stream_id::StreamId;
 
-/// A stream with ten events, and a snapshot of each of its versions.
-async fn snapshots_of<S: Store + ?Sized>(store: &Arc<S>, stream: &StreamId) -> Vec<Snapshot> {
+/// A stream with ten events, and a snapshot of each of its versions: of version n taken at n times ten microseconds.
+pub(super) async fn snapshots_of<S: Store + ?Sized>(
+    store: &Arc<S>,
+    stream: &StreamId,
+) -> Vec<Snapshot> {
     append_many(store, stream, 10).await;
     read_whole(store, stream)
         .await
         .into_iter()
-        .map(|event| Snapshot {
+        .zip((10..).step_by(10))
+        .map(|(event, taken_at)| Snapshot {
             stream: stream.clone(),
             version: event.version,
             event_id: event.id,
+            taken_at: Timestamp::from_unix_micros(taken_at),
             state_schema: 1,
             payload: Payload::raw(format!("{stream} at {}", event.version)),
         })
         .collect()
 }
 
-async fn save<S: Store + ?Sized>(store: &Arc<S>, snapshot: &Snapshot) {
+/// Saves a snapshot beside older ones.
+pub(super) async fn save_beside<S: Store + ?Sized>(store: &Arc<S>, snapshot: &Snapshot, keep: u16) {
+    let keep = NonZeroU16::new(keep).expect("a suite keeps at least one");
     store
-        .save_snapshot(snapshot.clone())
+        .save_snapshot(snapshot.clone(), keep)
         .await
         .unwrap_or_else(|error| {
             panic!("the snapshot of {} must be saved: {error}", snapshot.stream)
         });
 }
 
-async fn load<S: Store + ?Sized>(store: &Arc<S>, stream: &StreamId) -> Option<Snapshot> {
+/// Saves a snapshot as the only one.
+async fn save<S: Store + ?Sized>(store: &Arc<S>, snapshot: &Snapshot) {
+    save_beside(store, snapshot, 1).await;
+}
+
+/// Loads the newest snapshot that fits.
+pub(super) async fn load_fitting<S: Store + ?Sized>(
+    store: &Arc<S>,
+    stream: &StreamId,
+    criteria: SnapshotCriteria,
+) -> Option<Snapshot> {
     store
-        .load_snapshot(stream)
+        .load_snapshot(stream, criteria)
         .await
         .unwrap_or_else(|error| panic!("the snapshot of {stream} must load: {error}"))
 }
 
-async fn delete<S: Store + ?Sized>(store: &Arc<S>, stream: &StreamId) {
+pub(super) async fn load<S: Store + ?Sized>(store: &Arc<S>, stream: &StreamId) -> Option<Snapshot> {
+    load_fitting(store, stream, SnapshotCriteria::ALL).await
+}
+
+pub(super) async fn delete_fitting<S: Store + ?Sized>(
+    store: &Arc<S>,
+    stream: &StreamId,
+    criteria: SnapshotCriteria,
+) {
     store
-        .delete_snapshot(stream)
+        .delete_snapshots(stream, criteria)
         .await
-        .unwrap_or_else(|error| panic!("the snapshot of {stream} must be deleted: {error}"));
+        .unwrap_or_else(|error| panic!("the snapshots of {stream} must be deleted: {error}"));
+}
+
+async fn delete<S: Store + ?Sized>(store: &Arc<S>, stream: &StreamId) {
+    delete_fitting(store, stream, SnapshotCriteria::ALL).await;
 }
 
 /// A stream has no snapshot until one is saved, whether it has events or not.
@@ -69,6 +99,8 @@ pub async fn a_snapshot_comes_back_as_it_was_saved<S: Store + ?Sized>(store: &Ar
     snapshots[6].payload.key_id = Some(NonZeroU32::MAX);
     snapshots[7].payload.bytes = bytes::Bytes::new();
     snapshots[8].payload.bytes = bytes::Bytes::from_static(b"\0\xff\0");
+    snapshots[8].taken_at = Timestamp::from_unix_micros(i64::MIN);
+    snapshots[9].taken_at = Timestamp::from_unix_micros(i64::MAX);
     for snapshot in snapshots {
         save(store, &snapshot).await;
         assert_eq!(load(store, &account).await, Some(snapshot));

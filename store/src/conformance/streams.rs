@@ -51,6 +51,50 @@ pub async fn every_range_gives_just_its_versions_both_ways<S: Store + ?Sized>(st
     }
 }
 
+/// The replays that Pekko's `JournalSpec` asks for: bounds and a count, over five events, of which the last two came in
+/// one append. Whatever is read, the stream's version is told as it is.
+pub async fn a_replay_gives_what_its_bounds_and_count_say<S: Store + ?Sized>(store: &Arc<S>) {
+    for count in [1, 1, 1, 2] {
+        append_many(store, &stream("read"), count).await;
+    }
+    let no_bound = u64::MAX;
+    let replays: [(u64, u64, usize, &[u64]); 10] = [
+        (1, no_bound, usize::MAX, &[1, 2, 3, 4, 5]),
+        (3, no_bound, usize::MAX, &[3, 4, 5]),
+        (1, 3, usize::MAX, &[1, 2, 3]),
+        (1, no_bound, 3, &[1, 2, 3]),
+        (2, 3, usize::MAX, &[2, 3]),
+        (2, 5, 2, &[2, 3]),
+        (2, 2, usize::MAX, &[2]),
+        (2, 4, 1, &[2]),
+        (2, 4, 0, &[]),
+        (3, 2, usize::MAX, &[]),
+    ];
+    for (from, to, count, versions) in replays {
+        // A page may end early; the count is the reader's.
+        let mut left = count;
+        let mut next = Some(Version::new(from));
+        let mut read = Vec::new();
+        while left > 0
+            && let Some(from) = next
+        {
+            let query = range(from.get(), to, left, Direction::Forward);
+            let page = store.read_stream(query).await.unwrap();
+            left -= page.events.len();
+            next = page.next;
+            read.extend(page.events.iter().map(|event| event.version.get()));
+        }
+        assert_eq!(read, versions, "{from} to {to}, at most {count}");
+        assert_eq!(version_of(store, &stream("read")).await, 5);
+    }
+    let unknown = StreamQuery {
+        from: Version::EMPTY,
+        ..StreamQuery::whole(stream("unknown"), usize::MAX)
+    };
+    assert_eq!(read_pages(store, unknown).await, []);
+    assert_eq!(version_of(store, &stream("unknown")).await, 0);
+}
+
 /// A long stream gives every version once, whatever the page size, both ways.
 pub async fn a_stream_is_read_page_by_page_both_ways<S: Store + ?Sized>(store: &Arc<S>) {
     for count in [1, 250, 1, 1, 500, 247] {

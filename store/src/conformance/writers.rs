@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::support::{
     append, append_one, assert_event_count, assert_gap_free, event, read_behind, read_everything,
-    read_whole, stream, version_of,
+    read_whole, stream, submit, version_of,
 };
 use crate::append::Append;
 use crate::error::AppendError;
@@ -183,6 +183,115 @@ pub async fn an_append_over_streams_is_seen_whole_or_not_at_all<S: Store + ?Size
         assert!(reader.await.unwrap() >= 1);
     }
     assert_event_count(store, 4 * APPENDS_EACH * 3).await;
+}
+
+/// Who reads one stream after the other while others write sees no append over several of them in one and not in the
+/// next.
+pub async fn an_append_over_streams_is_seen_in_each_of_them_or_in_none<S: Store + ?Sized>(
+    store: &Arc<S>,
+) {
+    const APPENDS: u64 = 100;
+    let streams = [stream("b"), stream("c"), stream("a")];
+    let readers: Vec<JoinHandle<()>> = [[0, 1, 2], [2, 1, 0], [1, 0, 2]]
+        .map(|order| {
+            let (store, streams) = (store.clone(), streams.clone());
+            tokio::spawn(async move {
+                let mut seen = 0;
+                while seen < APPENDS {
+                    // Each append adds one event to each of them, so none may be behind the one that was read before.
+                    for (number, at) in order.into_iter().enumerate() {
+                        let read = read_whole(&store, &streams[at]).await.len() as u64;
+                        assert!(
+                            read >= seen,
+                            "{} has {read} events, another one already {seen} (read as number {number})",
+                            streams[at]
+                        );
+                        seen = read;
+                        let told = version_of(&store, &streams[at]).await;
+                        assert!(told >= seen, "{told} was told, {seen} were read");
+                        seen = told;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .into();
+    for _ in 0..APPENDS {
+        let entry = streams.iter().fold(Append::default(), |entry, stream| {
+            entry.and(stream.clone(), ExpectedVersion::Any, [event()])
+        });
+        append(store, entry).await;
+    }
+    for reader in readers {
+        reader.await.unwrap();
+    }
+}
+
+/// What any read gave at any time is there to the end, at the same place; nothing of a refused append is ever given.
+pub async fn what_was_seen_stays_and_what_was_refused_is_never_seen<S: Store + ?Sized>(
+    store: &Arc<S>,
+) {
+    const APPENDS_EACH: u64 = 40;
+    const WRITERS: u64 = 4;
+    let done = Arc::new(AtomicBool::new(false));
+    let reader = {
+        let (store, done) = (store.clone(), done.clone());
+        tokio::spawn(async move {
+            let mut seen = HashMap::new();
+            loop {
+                let last_pass = done.load(Ordering::Acquire);
+                let mut read = read_everything(&store).await;
+                for writer in 0..WRITERS {
+                    read.extend(read_whole(&store, &stream(writer)).await);
+                }
+                for event in read {
+                    let place = (event.id, event.stream.clone(), event.version);
+                    let before = seen.insert(event.position, place.clone());
+                    assert!(before.is_none_or(|before| before == place));
+                }
+                if last_pass {
+                    return seen;
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+    };
+    let mut writers = JoinSet::new();
+    let refused_ids = Arc::new(std::sync::Mutex::new(Vec::new()));
+    for writer in 0..WRITERS {
+        let (store, refused_ids) = (store.clone(), Arc::clone(&refused_ids));
+        writers.spawn(async move {
+            for round in 0..APPENDS_EACH {
+                let (good, bad) = (event(), event());
+                refused_ids.lock().unwrap().push(bad.id);
+                let expected = |version| ExpectedVersion::Exact(Version::new(version));
+                // In one go: the good one is not durable when the bad one is refused on top of it.
+                let taken = Append::to(stream(writer), expected(round), [good]);
+                let conflicting = Append::to(stream(writer), expected(round), [bad.clone()]).and(
+                    stream("other"),
+                    ExpectedVersion::Any,
+                    [bad],
+                );
+                let (taken, conflicting) = (submit(&store, taken), submit(&store, conflicting));
+                taken.success().await;
+                assert!(matches!(
+                    conflicting.outcome().await,
+                    Err(AppendError::Conflict { .. })
+                ));
+            }
+        });
+    }
+    all_of(writers).await;
+    done.store(true, Ordering::Release);
+    let seen = reader.await.unwrap();
+    assert_eq!(seen.len() as u64, WRITERS * APPENDS_EACH);
+    for id in refused_ids.lock().unwrap().iter() {
+        assert!(
+            seen.values().all(|(seen, ..)| seen != id),
+            "{id} was refused"
+        );
+    }
+    assert_event_count(store, WRITERS * APPENDS_EACH).await;
 }
 
 /// Who reads on whenever the head moves gets every event once and in order, though others go on writing.

@@ -28,6 +28,8 @@ pub(crate) struct SealedWork {
 #[derive(Debug)]
 pub(crate) struct Indexer {
     pub(crate) work: Receiver<SealedWork>,
+    /// What was sealed before the store was opened, oldest first.
+    pub(crate) late: Vec<SealedWork>,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) reader: Arc<JournalReader>,
     pub(crate) queue: Arc<Queue>,
@@ -37,8 +39,10 @@ pub(crate) struct Indexer {
 
 impl Indexer {
     /// Runs until the committing thread is gone and all its segments are done.
-    pub(crate) fn run(self) {
-        let mut open = VecDeque::new();
+    pub(crate) fn run(mut self) {
+        let mut open = VecDeque::from(std::mem::take(&mut self.late));
+        open.iter().for_each(|work| self.give_back_unused(work));
+        self.index_in_order(&mut open);
         while let Ok(work) = self.work.recv() {
             self.give_back_unused(&work);
             open.push_back(work);

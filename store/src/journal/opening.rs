@@ -58,6 +58,7 @@ impl JournalStore {
         let Resumed {
             end,
             reader,
+            late,
             report,
         } = Resumed::new(&disk, recovered, options)?;
         let write_mode = end.writer.mode();
@@ -69,7 +70,7 @@ impl JournalStore {
             lock: Arc::new(lock),
         };
         let (sealed, sealed_work) = sync_channel(SEALED_WAITING_MAX);
-        let indexer = shared.indexer(disk, sealed_work);
+        let indexer = shared.indexer(disk, sealed_work, late);
         let committer = shared.committer(end, head, sealed, resume, options);
         let threads = start_threads(indexer, committer)?;
         let thread_ids = threads.iter().map(|thread| thread.thread().id()).collect();
@@ -122,6 +123,7 @@ fn queue_limits(options: &JournalOptions) -> QueueLimits {
 struct Resumed {
     end: JournalEnd,
     reader: JournalReader,
+    late: Vec<SealedWork>,
     report: RecoveryReport,
 }
 
@@ -143,6 +145,7 @@ impl Resumed {
             active,
             end,
             live,
+            late,
             sidecar,
             spare_is_there,
             report,
@@ -165,6 +168,7 @@ impl Resumed {
                 active: active_segment,
             },
             reader: JournalReader::new(segments, live, recent, sidecar),
+            late,
             report,
         })
     }
@@ -181,9 +185,15 @@ struct Shared {
 }
 
 impl Shared {
-    fn indexer(&self, disk: Arc<dyn Disk>, work: Receiver<SealedWork>) -> Indexer {
+    fn indexer(
+        &self,
+        disk: Arc<dyn Disk>,
+        work: Receiver<SealedWork>,
+        late: Vec<SealedWork>,
+    ) -> Indexer {
         Indexer {
             work,
+            late,
             disk,
             reader: Arc::clone(&self.reader),
             queue: Arc::clone(&self.queue),

@@ -13,6 +13,7 @@ use crate::journal::append_record::{self, Announced};
 use crate::journal::block_buffer::BlockBuffer;
 use crate::journal::disk::Disk;
 use crate::journal::frame::FRAME_HEADER_BYTES;
+use crate::journal::indexer::SealedWork;
 use crate::journal::live_index::{LiveIndex, LiveSegment};
 use crate::journal::queue::{AppendPlace, RecordPlace, Resume};
 use crate::journal::record::{self, RawRecord};
@@ -40,7 +41,8 @@ pub struct RecoveryReport {
     pub torn_tail: Option<TornTail>,
     /// Where the files of an index that could not be used were moved to, and why.
     pub index_moved_aside: Option<(PathBuf, String)>,
-    /// How many sealed segments were read again because the index did not have them.
+    /// How many sealed segments were read again because the index did not have them. The last few of them go into it in
+    /// the background.
     pub segments_indexed_again: usize,
     /// From where on the index told of another history than the journal, if it did: the journal's files were replaced by
     /// those of a copy of the store that went on differently. The index was built anew from the journal; events that only
@@ -50,6 +52,25 @@ pub struct RecoveryReport {
     pub read_models_reset: Vec<String>,
     /// How long opening took.
     pub duration: Duration,
+    /// Where that time went.
+    pub times: OpeningTimes,
+}
+
+/// How long each part of opening a store took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpeningTimes {
+    /// Reading the header of every segment.
+    pub headers: Duration,
+    /// Reading and checking the active segment.
+    pub active_segment: Duration,
+    /// Opening the index: most of it is sled's own recovery.
+    pub index_open: Duration,
+    /// Checking that the index has lost nothing; beside it segments are read again.
+    pub index_check: Duration,
+    /// Reading the sealed segments that the index does not have, and writing the older ones of them into it.
+    pub segments_again: Duration,
+    /// Checking that the read models have lost nothing.
+    pub read_models: Duration,
 }
 
 /// An incomplete frame at the end of the journal that was overwritten with zeros.
@@ -70,6 +91,8 @@ pub(crate) struct Recovered {
     pub(crate) active: SegmentHeader,
     pub(crate) end: ScanEnd,
     pub(crate) live: LiveIndex,
+    /// The sealed segments that are in the live index and not in the sidecar yet, oldest first.
+    pub(crate) late: Vec<SealedWork>,
     pub(crate) sidecar: Sidecar,
     pub(crate) spare_is_there: bool,
     pub(crate) report: RecoveryReport,
@@ -98,7 +121,8 @@ pub(crate) fn recover(
     let start = Instant::now();
     let mut report = RecoveryReport::default();
     let mut spare_is_there = tidy_spares(disk, segment_bytes)?;
-    let mut headers = read_headers(disk)?;
+    let times = &mut report.times;
+    let mut headers = timed(&mut times.headers, || read_headers(disk))?;
     if headers.is_empty() {
         refuse_if_all_is_gone(directory)?;
         headers.push(create_first_segment(
@@ -113,21 +137,26 @@ pub(crate) fn recover(
         return Err(OpenError::Io(Fault::new("the journal has no segment")));
     };
     let live_segment = Arc::new(LiveSegment::new(active.number, active.first_position));
-    let (end, torn_end) = scan_active(disk, &active, &live_segment)?;
+    let (end, torn_end) = timed(&mut times.active_segment, || {
+        scan_active(disk, &active, &live_segment)
+    })?;
     // Nothing is changed before the journal is known to be whole.
-    let (sidecar, outcome) =
-        Sidecar::open(directory, active.store_id, index_cache_bytes).map_err(OpenError::Io)?;
+    let (sidecar, outcome) = timed(&mut times.index_open, || {
+        Sidecar::open(directory, active.store_id, index_cache_bytes).map_err(OpenError::Io)
+    })?;
     if let OpenOutcome::MovedAside { to, why } = outcome {
         report.index_moved_aside = Some((to, why));
     }
     refuse_if_older(directory, &active, &end, &sidecar)?;
-    let indexed = index_sealed_segments(disk, &headers, &sidecar)?;
-    report.segments_indexed_again = indexed.again;
-    report.other_history_from = indexed.other_history_from;
+    let reindexed = index_sealed_segments(disk, &headers, &sidecar, times)?;
+    report.segments_indexed_again = reindexed.again;
+    report.other_history_from = reindexed.other_history_from;
     sidecar
         .remember_commands(commands_remembered)
         .map_err(OpenError::Io)?;
-    report.read_models_reset = reset_damaged_projections(&sidecar)?;
+    report.read_models_reset = timed(&mut times.read_models, || {
+        reset_damaged_projections(&sidecar)
+    })?;
     if let Some(end_offset) = torn_end {
         let torn = cut_off(&**disk, &active, &end, end_offset)?;
         tracing::warn!(file = %torn.file.display(), offset = torn.offset, bytes = torn.bytes,
@@ -144,6 +173,9 @@ pub(crate) fn recover(
         spare_is_there = false;
     }
     let live = LiveIndex::default();
+    for work in &reindexed.late {
+        live.push(Arc::clone(&work.segment));
+    }
     live.push(live_segment);
     report.segments = headers.len();
     report.head = Position::new(end.next_position.get() - 1);
@@ -154,10 +186,19 @@ pub(crate) fn recover(
         active,
         end,
         live,
+        late: reindexed.late,
         sidecar,
         spare_is_there,
         report,
     })
+}
+
+/// Adds how long `part` takes to `time`.
+pub(super) fn timed<T>(time: &mut Duration, part: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let given = part();
+    *time += start.elapsed();
+    given
 }
 
 pub(super) fn io_error(what: &str) -> impl Fn(io::Error) -> OpenError + '_ {

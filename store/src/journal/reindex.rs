@@ -1,81 +1,173 @@
 //! The sidecar brought up to date with the journal: the index of sealed segments, and read models that lost rows.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::error::{Fault, OpenError};
 use crate::journal::disk::{BlockReader, Disk};
+use crate::journal::indexer::SealedWork;
 use crate::journal::live_index::LiveSegment;
-use crate::journal::recovery::{damaged, io_error, scan_frames};
+use crate::journal::recovery::{OpeningTimes, damaged, io_error, scan_frames, timed};
 use crate::journal::scan::SegmentScan;
 use crate::journal::segment::SegmentHeader;
 use crate::journal::writer::SealedSegment;
 use crate::position::Position;
 use crate::sidecar::{SegmentMark, Sidecar};
 
+/// How many of the newest sealed segments, if the index does not have them, are left to the indexing thread: as many as
+/// may wait for it when a process is killed. Until it has come to them their index is in memory, as it was then.
+const LATE_SEGMENTS_MAX: usize = 6;
+
 /// What bringing the index up to date came to.
-#[derive(Debug, Default)]
-pub(super) struct Indexed {
+#[derive(Debug)]
+pub(super) struct Reindexed {
     /// How many segments had to be read again.
     pub(super) again: usize,
     /// From where on the index told of another history.
     pub(super) other_history_from: Option<Position>,
+    /// Those that are still to go into the index, oldest first.
+    pub(super) late: Vec<SealedWork>,
 }
 
-/// Sees to it that every sealed segment is in the index, whole, and that the index tells of no other history.
+/// Sees to it that every sealed segment is in the index, whole, or will be, and that the index tells of no other history.
 pub(super) fn index_sealed_segments(
     disk: &Arc<dyn Disk>,
     headers: &[SegmentHeader],
     sidecar: &Sidecar,
-) -> Result<Indexed, OpenError> {
+    times: &mut OpeningTimes,
+) -> Result<Reindexed, OpenError> {
     let marks = sidecar.indexed_segments().map_err(OpenError::Io)?;
-    // sled can lose a part of what it holds and open all the same; a missing place would be a wrong version.
-    let damaged = sidecar.damaged_segments().map_err(OpenError::Io)?;
     let sealed: Vec<_> = headers.iter().zip(headers.iter().skip(1)).collect();
-    let mut indexed = Indexed::default();
-    let mut current = 0;
-    for (header, next) in &sealed {
-        let mark = marks.iter().find(|mark| mark.number == header.number);
-        let file = open_segment(disk, header)?;
-        if !mark.is_some_and(|mark| is_current(mark, header, next, &*file)) {
-            let is_other = |mark: &&SegmentMark| mark.last_frame_hash != next.previous_hash;
-            indexed.other_history_from = mark.filter(is_other).map(|mark| mark.first_position);
-            break;
-        }
-        current += 1;
-    }
+    let (current, other_history_from) = count_current(disk, &sealed, &marks)?;
     // The index is built in the order of the segments: behind one that is missing nothing is kept.
-    let mut has_others = marks.iter().any(|mark| mark.number >= current);
-    let mut forget_others = || {
-        if !std::mem::take(&mut has_others) {
-            return Ok(());
-        }
-        tracing::warn!(
-            from_segment = current,
-            "the index is not that of this journal from here on"
-        );
-        sidecar.forget_segments_from(current).map_err(OpenError::Io)
+    let mut forget_others = ForgetOthers {
+        sidecar,
+        from: current as u64,
+        pending: marks.iter().any(|mark| mark.number >= current as u64),
     };
-    let again = sealed
-        .iter()
-        .filter(|(header, _)| header.number >= current || damaged.contains(&header.number));
-    for (header, next) in again {
+    let first_late = current.max(sealed.len().saturating_sub(LATE_SEGMENTS_MAX));
+    let (missing, late) = sealed.split_at(first_late);
+    let (late, damaged) = read_late_while_checking(disk, late, sidecar, times)?;
+    let start = Instant::now();
+    let mut again = late.len();
+    for (number, (header, next)) in (0_u64..).zip(missing) {
+        if number < current as u64 && !damaged.contains(&number) {
+            continue;
+        }
         tracing::info!(segment = %header.file_name(), "indexing a sealed segment again");
-        let segment = LiveSegment::new(header.number, header.first_position);
-        let sealed = scan_sealed(open_segment(disk, header)?, header, next, &segment)?;
+        let work = read_sealed(disk, header, next)?;
         // Not before the segment was found whole.
-        forget_others()?;
-        index_segment(sidecar, &sealed, &segment).map_err(OpenError::Io)?;
-        indexed.again += 1;
+        forget_others.once()?;
+        index_segment(sidecar, &work.sealed, &work.segment).map_err(OpenError::Io)?;
+        again += 1;
     }
-    forget_others()?;
-    if let Some(position) = indexed.other_history_from {
+    forget_others.once()?;
+    times.segments_again += start.elapsed();
+    if let Some(position) = other_history_from {
         tracing::error!(
             from_position = %position,
             "the index told of another history than the journal; it was built anew, and events that only the former \
              journal had are not there any more"
         );
     }
-    Ok(indexed)
+    Ok(Reindexed {
+        again,
+        other_history_from,
+        late,
+    })
+}
+
+/// Reads the segments that are left to the indexing thread, and looks beside that which segments the index has lost a
+/// part of: sled can do so and open all the same, and a missing place would be a wrong version.
+fn read_late_while_checking(
+    disk: &Arc<dyn Disk>,
+    late: &[SealedPair<'_>],
+    sidecar: &Sidecar,
+    times: &mut OpeningTimes,
+) -> Result<(Vec<SealedWork>, Vec<u64>), OpenError> {
+    let OpeningTimes {
+        index_check,
+        segments_again,
+        ..
+    } = times;
+    std::thread::scope(|scope| {
+        let checking = std::thread::Builder::new()
+            .name("foldhouse-index-check".to_owned())
+            .spawn_scoped(scope, || timed(index_check, || sidecar.damaged_segments()))
+            .map_err(io_error("starting a thread"))?;
+        let late: Result<Vec<_>, _> = timed(segments_again, || {
+            late.iter()
+                .map(|(header, next)| read_sealed(disk, header, next))
+                .collect()
+        });
+        let damaged = checking
+            .join()
+            .unwrap_or_else(|_| Err(Fault::new("checking the index panicked")))
+            .map_err(OpenError::Io)?;
+        Ok((late?, damaged))
+    })
+}
+
+/// A sealed segment's header, and that of the segment behind it.
+type SealedPair<'h> = (&'h SegmentHeader, &'h SegmentHeader);
+
+/// How many segments from the first one on are in the index as the journal has them, and from where on it told of
+/// another history.
+fn count_current(
+    disk: &Arc<dyn Disk>,
+    sealed: &[SealedPair<'_>],
+    marks: &[SegmentMark],
+) -> Result<(usize, Option<Position>), OpenError> {
+    let mut current = 0;
+    for (header, next) in sealed {
+        let mark = marks.iter().find(|mark| mark.number == header.number);
+        let file = open_segment(disk, header)?;
+        if !mark.is_some_and(|mark| is_current(mark, header, next, &*file)) {
+            let is_other = |mark: &&SegmentMark| mark.last_frame_hash != next.previous_hash;
+            let other_history_from = mark.filter(is_other).map(|mark| mark.first_position);
+            return Ok((current, other_history_from));
+        }
+        current += 1;
+    }
+    Ok((current, None))
+}
+
+/// What the index tells of segments that are not this journal's.
+struct ForgetOthers<'s> {
+    sidecar: &'s Sidecar,
+    from: u64,
+    pending: bool,
+}
+
+impl ForgetOthers<'_> {
+    fn once(&mut self) -> Result<(), OpenError> {
+        if !std::mem::take(&mut self.pending) {
+            return Ok(());
+        }
+        tracing::warn!(
+            from_segment = self.from,
+            "the index is not that of this journal from here on"
+        );
+        self.sidecar
+            .forget_segments_from(self.from)
+            .map_err(OpenError::Io)
+    }
+}
+
+/// Reads a sealed segment whole, and makes its index in memory.
+fn read_sealed(
+    disk: &Arc<dyn Disk>,
+    header: &SegmentHeader,
+    next: &SegmentHeader,
+) -> Result<SealedWork, OpenError> {
+    let segment = Arc::new(LiveSegment::new(header.number, header.first_position));
+    let sealed = scan_sealed(open_segment(disk, header)?, header, next, &segment)?;
+    Ok(SealedWork {
+        sealed,
+        segment,
+        // Before every frame of this process.
+        last_frame: 0,
+    })
 }
 
 fn open_segment(

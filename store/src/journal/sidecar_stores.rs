@@ -1,28 +1,48 @@
 //! What is kept in the sidecar beside the journal: snapshots and read models.
 
+use std::num::NonZeroU16;
+
 use crate::error::ReadError;
 use crate::event_store::BoxFuture;
 use crate::journal::JournalStore;
 use crate::read_model::{Change, Checkpoint, ReadModelStore, Row, check_commit};
-use crate::snapshot::{Snapshot, SnapshotStore};
+use crate::snapshot::{Snapshot, SnapshotCriteria, SnapshotInfo, SnapshotStore};
 use crate::stream_id::StreamId;
 
 impl SnapshotStore for JournalStore {
-    fn save_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), ReadError>> {
-        self.beside(move |sidecar| sidecar.save_snapshot(&snapshot))
+    fn save_snapshot(
+        &self,
+        snapshot: Snapshot,
+        keep: NonZeroU16,
+    ) -> BoxFuture<'_, Result<(), ReadError>> {
+        self.beside(move |sidecar| sidecar.save_snapshot(&snapshot, keep))
     }
 
     fn load_snapshot(
         &self,
         stream: &StreamId,
+        criteria: SnapshotCriteria,
     ) -> BoxFuture<'_, Result<Option<Snapshot>, ReadError>> {
         let stream = stream.clone();
-        self.beside(move |sidecar| sidecar.load_snapshot(&stream))
+        self.beside(move |sidecar| sidecar.load_snapshot(&stream, criteria))
     }
 
-    fn delete_snapshot(&self, stream: &StreamId) -> BoxFuture<'_, Result<(), ReadError>> {
+    fn snapshots(
+        &self,
+        stream: &StreamId,
+        criteria: SnapshotCriteria,
+    ) -> BoxFuture<'_, Result<Vec<SnapshotInfo>, ReadError>> {
         let stream = stream.clone();
-        self.beside(move |sidecar| sidecar.delete_snapshot(&stream))
+        self.beside(move |sidecar| sidecar.snapshots_of(&stream, criteria))
+    }
+
+    fn delete_snapshots(
+        &self,
+        stream: &StreamId,
+        criteria: SnapshotCriteria,
+    ) -> BoxFuture<'_, Result<(), ReadError>> {
+        let stream = stream.clone();
+        self.beside(move |sidecar| sidecar.delete_snapshots(&stream, criteria))
     }
 }
 

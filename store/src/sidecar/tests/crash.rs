@@ -1,14 +1,17 @@
 use std::env;
+use std::num::NonZeroU16;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::clock::Timestamp;
 use crate::event::Payload;
 use crate::event_store::Direction;
 use crate::read_model::{Change, Checkpoint};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, SnapshotCriteria};
 
 const STREAMS: u64 = 60;
+const SNAPSHOTS_KEPT: NonZeroU16 = NonZeroU16::MIN.saturating_add(2);
 const DIRECTORY: &str = "FOLDHOUSE_INDEX_TO_BE_KILLED";
 
 /// The same for everybody: what segment `number` holds.
@@ -31,6 +34,7 @@ fn snapshot(number: u64) -> Snapshot {
         stream: stream("snapshot"),
         version: version(number),
         event_id: uuid::Uuid::from_u128(u128::from(number)),
+        taken_at: Timestamp::from_unix_micros(7),
         state_schema: 1,
         payload: Payload::raw(vec![seed; 20_000 + usize::from(seed) * 100]),
     }
@@ -41,7 +45,7 @@ fn write(sidecar: &Sidecar) -> Result<(), Fault> {
     let indexed = sidecar.indexed_segments()?.len() as u64;
     for number in indexed.. {
         segment(number).index(sidecar)?;
-        sidecar.save_snapshot(&snapshot(number))?;
+        sidecar.save_snapshot(&snapshot(number), SNAPSHOTS_KEPT)?;
         let changes = (0..40_u64)
             .map(|row| Change {
                 key: row.to_be_bytes().to_vec(),
@@ -102,8 +106,19 @@ fn check(sidecar: &Sidecar) -> u64 {
         assert_eq!(found, wanted);
     }
     assert_eq!(sidecar.damaged_segments().unwrap(), []);
-    if let Some(found) = sidecar.load_snapshot(&stream("snapshot")).unwrap() {
-        assert_eq!(found, snapshot(found.version.get()));
+    let account = stream("snapshot");
+    let listed = sidecar
+        .snapshots_of(&account, SnapshotCriteria::ALL)
+        .unwrap();
+    assert!(listed.len() <= usize::from(SNAPSHOTS_KEPT.get()));
+    // A snapshot is kept and the oldest removed in one step.
+    for (kept, older) in listed.iter().zip(listed.iter().skip(1)) {
+        assert_eq!(kept.version, older.version.next());
+    }
+    for kept in listed {
+        let criteria = SnapshotCriteria::of(kept.version);
+        let found = sidecar.load_snapshot(&account, criteria).unwrap().unwrap();
+        assert_eq!(found, snapshot(kept.version.get()));
     }
     let rows = sidecar.rows("p", None, usize::MAX).unwrap();
     match sidecar.checkpoint("p").unwrap() {

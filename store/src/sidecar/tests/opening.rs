@@ -1,12 +1,14 @@
 use std::fs::{self, OpenOptions};
+use std::num::NonZeroU16;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::clock::Timestamp;
 use crate::event::Payload;
 use crate::event_store::Direction;
 use crate::read_model::{Change, Checkpoint};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, SnapshotCriteria};
 
 /// One of everything.
 fn fill(sidecar: &Sidecar) {
@@ -18,15 +20,15 @@ fn fill(sidecar: &Sidecar) {
             .index(sidecar)
             .unwrap();
     }
-    sidecar
-        .save_snapshot(&Snapshot {
-            stream: stream(0),
-            version: version(9),
-            event_id: uuid::Uuid::from_u128(9),
-            state_schema: 1,
-            payload: Payload::raw(vec![5; 10_000]),
-        })
-        .unwrap();
+    let snapshot = Snapshot {
+        stream: stream(0),
+        version: version(9),
+        event_id: uuid::Uuid::from_u128(9),
+        taken_at: Timestamp::from_unix_micros(9),
+        state_schema: 1,
+        payload: Payload::raw(vec![5; 10_000]),
+    };
+    sidecar.save_snapshot(&snapshot, NonZeroU16::MIN).unwrap();
     let change = Change {
         key: b"k".to_vec(),
         value: Some(b"v".to_vec()),
@@ -52,7 +54,7 @@ fn is_full(sidecar: &Sidecar) -> bool {
     (0..400).all(all)
         && sidecar.indexed_segments().unwrap().len() == 3
         && sidecar
-            .load_snapshot(&stream(0))
+            .load_snapshot(&stream(0), SnapshotCriteria::ALL)
             .is_ok_and(|found| found.is_some())
         && sidecar.checkpoint("p").is_ok_and(|found| found.is_some())
         && sidecar.rows("p", None, 9).is_ok_and(|rows| rows.len() == 1)
@@ -64,7 +66,10 @@ fn is_empty(sidecar: &Sidecar) -> bool {
             .streams("acme", "gl-account", None, 9)
             .unwrap()
             .is_empty()
-        && sidecar.load_snapshot(&stream(0)).unwrap().is_none()
+        && sidecar
+            .load_snapshot(&stream(0), SnapshotCriteria::ALL)
+            .unwrap()
+            .is_none()
         && sidecar.checkpoint("p").unwrap().is_none()
 }
 

@@ -81,6 +81,16 @@ pub enum AppendError {
         /// The most that may wait.
         limit_bytes: usize,
     },
+    /// The store was opened for reading only. Nothing was recorded; open it for writing, in the one process that does.
+    #[error(
+        "{} was opened for reading only, nothing was recorded; \
+         append through the process that has it open for writing",
+        .directory.display()
+    )]
+    ReadOnly {
+        /// The store's directory.
+        directory: PathBuf,
+    },
     /// Nothing was recorded; a retry is safe (once what the fault names is repaired).
     #[error("nothing was recorded, a retry is safe: {0}")]
     NotRecorded(Fault),
@@ -204,6 +214,15 @@ pub enum OpenError {
     )]
     Locked {
         /// The store's directory.
+        directory: PathBuf,
+    },
+    /// There is no journal, and none was to be created.
+    #[error(
+        "there is no journal in {}, nothing was created; check the path, or open it for writing to create one",
+        .directory.display()
+    )]
+    NoJournal {
+        /// Where it was looked for.
         directory: PathBuf,
     },
     /// A part that was durable is damaged or missing. It is never cut off silently.

@@ -5,6 +5,7 @@
 //!
 //! - [`JournalStore`] is the durable one. An append is acknowledged when its frame, shared with everything that waited, has
 //!   been written with one durable write. The bytes are described in `FORMAT.md`.
+//! - [`ReadOnlyJournal`] reads the same directory beside the process that writes it, or a backup of it.
 //! - [`MemoryStore`] keeps the same promises for as long as the process lives, for tests.
 //! - A store of your own implements [`EventStore`], [`SnapshotStore`] and [`ReadModelStore`], and passes the suite in the
 //!   module `conformance` (feature `conformance`).
@@ -50,7 +51,9 @@ pub use event::{
 };
 pub use event_store::{BoxFuture, Direction, EventStore, EventStoreExt, Page, StreamQuery};
 pub use journal::raw_log::{RawLogLimit, raw_log_limit};
-pub use journal::{FrameSize, JournalOptions, JournalStore, RecoveryReport, TornTail, WriteMode};
+pub use journal::{
+    FrameSize, JournalOptions, JournalStore, ReadOnlyJournal, RecoveryReport, TornTail, WriteMode,
+};
 pub use memory::MemoryStore;
 pub use position::{ExpectedVersion, Position, Version};
 pub use read_model::{

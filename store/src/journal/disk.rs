@@ -66,6 +66,13 @@ impl FsDisk {
         })
     }
 
+    /// A directory that is there already; nothing is created.
+    pub(crate) fn existing(directory: &Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+        }
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }

@@ -124,7 +124,7 @@ pub(crate) fn index_segment(
     sidecar.index_segment(&mark, &places.frames, &mut streams)
 }
 
-fn scan_sealed(
+pub(super) fn scan_sealed(
     file: Arc<dyn BlockReader>,
     header: &SegmentHeader,
     next: &SegmentHeader,

@@ -52,14 +52,30 @@ pub(crate) enum Tail {
     Damaged(String),
 }
 
-impl SegmentScan {
-    pub(crate) fn new(file: Arc<dyn BlockReader>, header: &SegmentHeader) -> Self {
-        let end = ScanEnd {
+impl ScanEnd {
+    /// Before the first frame of a segment.
+    pub(crate) fn start_of(header: &SegmentHeader) -> Self {
+        Self {
             offset: FIRST_FRAME_OFFSET,
             last_hash: header.previous_hash,
             next_position: header.first_position,
             last_committed_at: None,
-        };
+        }
+    }
+
+    /// The position of the last event before it.
+    pub(crate) fn head(&self) -> Position {
+        Position::new(self.next_position.get().saturating_sub(1))
+    }
+}
+
+impl SegmentScan {
+    pub(crate) fn new(file: Arc<dyn BlockReader>, header: &SegmentHeader) -> Self {
+        Self::resume(file, ScanEnd::start_of(header))
+    }
+
+    /// Goes on where an earlier scan of the same segment ended.
+    pub(crate) fn resume(file: Arc<dyn BlockReader>, end: ScanEnd) -> Self {
         Self {
             window: Window::new(file),
             end,

@@ -14,6 +14,7 @@ use crate::event_store::BoxFuture;
 use crate::position::Position;
 use crate::sidecar::Sidecar;
 
+mod append_record;
 mod block_buffer;
 mod committer;
 mod disk;
@@ -204,6 +205,8 @@ impl Drop for JournalStore {
     }
 }
 
+#[cfg(test)]
+mod append_tests;
 #[cfg(test)]
 mod faulty_disk;
 #[cfg(test)]

@@ -105,15 +105,16 @@ impl Committer {
             .now()
             .max(frame.last_recorded_at)
             .max(self.last_committed_at);
-        let count = u32::try_from(frame.records.len()).unwrap_or(u32::MAX);
+        let count = |records: usize| u32::try_from(records).unwrap_or(u32::MAX);
+        let event_count = count(frame.records.len());
         let content = FrameContent {
-            record_count: count,
-            event_count: count,
+            record_count: count(frame.records.len() + frame.appends.len()),
+            event_count,
             first_position: frame.first_position,
             committed_at: self.last_committed_at,
         };
         let offset = self.writer.write(&frame.body, &content)?;
-        self.frame_log.note(frame.body.len(), count);
+        self.frame_log.note(frame.body.len(), event_count);
         Ok(offset)
     }
 
@@ -122,6 +123,11 @@ impl Committer {
         for (position, place) in positions.zip(&frame.records) {
             if let Some(record) = frame.body.get_mut(place.offset_in_body..) {
                 record::seal(record, Position::new(position));
+            }
+        }
+        for place in &frame.appends {
+            if let Some(record) = frame.body.get_mut(place.offset_in_body..) {
+                record::seal(record, place.position);
             }
         }
     }

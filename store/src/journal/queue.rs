@@ -20,7 +20,7 @@ mod pending_frame;
 mod state;
 mod submission;
 
-pub(crate) use pending_frame::{PendingFrame, RecordPlace, Waiting};
+pub(crate) use pending_frame::{AppendPlace, PendingFrame, RecordPlace, Waiting};
 pub(crate) use submission::encoded_bytes_max;
 
 use state::State;
@@ -140,6 +140,7 @@ impl Queue {
         frame.queued_bytes = 0;
         frame.body.clear();
         frame.records.clear();
+        frame.appends.clear();
         frame.waiting.clear();
         // A single huge frame must not keep its memory for good.
         frame.body.shrink_to(self.limits.frame_bytes);

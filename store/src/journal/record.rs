@@ -62,8 +62,7 @@ pub(crate) fn encode(
     recorded_at: Timestamp,
     event: &NewEvent,
 ) {
-    let start = out.len();
-    out.extend_from_slice(&[0; RECORD_PREFIX_BYTES]);
+    let start = begin(out);
     out.push(KIND_EVENT);
     out.push(flags_of(event));
     out.push(event.payload.codec.byte());
@@ -83,7 +82,20 @@ pub(crate) fn encode(
     put_short_text(out, &event.event_type);
     put_optional(out, event);
     out.extend_from_slice(&event.payload.bytes);
-    let length = u32::try_from(out.len() - start - RECORD_PREFIX_BYTES).unwrap_or(u32::MAX);
+    end(out, start);
+}
+
+/// Begins a record of any kind: leaves room for its length and checksum, and gives back where it starts.
+pub(super) fn begin(out: &mut Vec<u8>) -> usize {
+    let start = out.len();
+    out.extend_from_slice(&[0; RECORD_PREFIX_BYTES]);
+    start
+}
+
+/// Ends the record that starts at `start`: fills in its length.
+pub(super) fn end(out: &mut [u8], start: usize) {
+    let length = out.len().saturating_sub(start + RECORD_PREFIX_BYTES);
+    let length = u32::try_from(length).unwrap_or(u32::MAX);
     if let Some(field) = out.get_mut(start..start + 4) {
         field.copy_from_slice(&length.to_le_bytes());
     }

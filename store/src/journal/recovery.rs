@@ -9,6 +9,7 @@ use crate::bytes_io::Fields;
 use crate::clock::Clock;
 use crate::error::{Damage, Fault, OpenError};
 use crate::journal::JOURNAL_DIRECTORY;
+use crate::journal::append_record::{self, Announced};
 use crate::journal::block_buffer::BlockBuffer;
 use crate::journal::disk::Disk;
 use crate::journal::frame::FRAME_HEADER_BYTES;
@@ -277,6 +278,8 @@ pub(super) fn take_frame(frame: &ScannedFrame<'_>, segment: &LiveSegment) -> Opt
     let mut fields = Fields::new(frame.body);
     let mut records = Vec::new();
     let mut position = frame.header.first_position;
+    // So many events of the append that was announced last are still to come.
+    let mut announced = 0;
     while !fields.rest().is_empty() {
         let offset_in_body = frame.body.len() - fields.rest().len();
         let raw = RawRecord::next(&mut fields)?;
@@ -292,9 +295,15 @@ pub(super) fn take_frame(frame: &ScannedFrame<'_>, segment: &LiveSegment) -> Opt
                 offset_in_body,
             });
             position = position.next();
+            announced = u64::saturating_sub(announced, 1);
+        } else if let Announced::Append(append) = append_record::decode(raw.content)? {
+            if !raw.is_intact(position) || announced != 0 {
+                return None;
+            }
+            announced = append.event_count;
         }
     }
-    if position != frame.header.next_position() {
+    if position != frame.header.next_position() || announced != 0 {
         return None;
     }
     let place = FramePlace {

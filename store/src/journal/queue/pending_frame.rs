@@ -15,7 +15,10 @@ pub(crate) struct PendingFrame {
     /// What it counts against the limit of the queue.
     pub(crate) queued_bytes: usize,
     pub(crate) body: Vec<u8>,
+    /// The records of events.
     pub(crate) records: Vec<RecordPlace>,
+    /// The records that stand before the events of an append.
+    pub(crate) appends: Vec<AppendPlace>,
     pub(crate) waiting: Vec<Waiting>,
 }
 
@@ -28,6 +31,7 @@ impl PendingFrame {
             queued_bytes: 0,
             body: Vec::new(),
             records: Vec::new(),
+            appends: Vec::new(),
             waiting: Vec::new(),
         }
     }
@@ -37,6 +41,13 @@ impl PendingFrame {
 pub(crate) struct RecordPlace {
     pub(crate) stream: StreamId,
     pub(crate) version: Version,
+    pub(crate) offset_in_body: usize,
+}
+
+/// Where the record that announces an append lies, and the position that the next event has or would have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AppendPlace {
+    pub(crate) position: Position,
     pub(crate) offset_in_body: usize,
 }
 

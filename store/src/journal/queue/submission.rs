@@ -8,8 +8,11 @@ use smallvec::SmallVec;
 use crate::append::{Append, Appended, OnSettled, Verdict};
 use crate::clock::Timestamp;
 use crate::error::{AppendError, Fault};
+use crate::journal::append_record::{self, AppendRecord};
 use crate::journal::queue::state::{Head, State};
-use crate::journal::queue::{DurableVersions, PendingFrame, Queue, RecordPlace, Waiting};
+use crate::journal::queue::{
+    AppendPlace, DurableVersions, PendingFrame, Queue, RecordPlace, Waiting,
+};
 use crate::journal::record;
 use crate::position::Position;
 use crate::stream_id::StreamId;
@@ -132,6 +135,9 @@ impl Queue {
         let mut position = state.next_position;
         let mut frame = self.open_frame(state, bytes_max);
         let bytes_before = frame.body.len();
+        if is_announced(event_count) {
+            announce(&mut frame, position, event_count);
+        }
         for part in append.streams {
             let Some(head) = state.heads.get_mut(&part.stream) else {
                 continue; // lock_with_heads has put every head there, under this same lock.
@@ -224,11 +230,34 @@ fn durable_heads<'a>(
     found.collect()
 }
 
+/// Whether a record stands before the events of an append: a single one is an append of its own without it.
+fn is_announced(event_count: usize) -> bool {
+    event_count > 1
+}
+
+/// Puts the record that says which events belong together before them.
+fn announce(frame: &mut PendingFrame, position: Position, event_count: usize) {
+    frame.appends.push(AppendPlace {
+        position,
+        offset_in_body: frame.body.len(),
+    });
+    let append = AppendRecord {
+        event_count: event_count as u64,
+        command: None,
+    };
+    append_record::encode(&mut frame.body, &append);
+}
+
 /// At least what the records of an append take in a frame, and not much more.
 pub(crate) fn encoded_bytes_max(append: &Append) -> usize {
     let parts = append.streams.iter();
     let events = parts.flat_map(|part| part.events.iter().map(|event| (&part.stream, event)));
-    events.fold(0, |sum, (stream, event)| {
+    let announcement = if is_announced(append.event_count()) {
+        append_record::encoded_bytes_max(None)
+    } else {
+        0
+    };
+    events.fold(announcement, |sum, (stream, event)| {
         sum.saturating_add(record::encoded_bytes_max(stream, event))
     })
 }

@@ -15,8 +15,10 @@ use crate::position::Position;
 use crate::sidecar::Sidecar;
 
 mod append_record;
+mod backup;
 mod block_buffer;
 mod committer;
+mod copy;
 mod disk;
 mod event_store;
 mod follower;
@@ -35,6 +37,7 @@ mod recent_frames;
 mod record;
 mod recovery;
 mod reindex;
+mod restore;
 mod scan;
 mod segment;
 mod segments;
@@ -42,11 +45,14 @@ mod sidecar_stores;
 mod spare;
 mod writer;
 
+pub use backup::{BackupOptions, BackupReport, backup};
+pub use copy::CopyProgress;
 pub use disk::WriteMode;
 pub use frame_log::FrameSize;
 pub use options::JournalOptions;
 pub use read_only::ReadOnlyJournal;
 pub use recovery::{RecoveryReport, TornTail};
+pub use restore::{InvalidUntil, RestoreReport, Until, restore, restore_watched};
 
 use frame_log::FrameLog;
 use queue::Queue;

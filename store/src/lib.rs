@@ -44,7 +44,7 @@ pub use append::{
     APPEND_EVENTS_MAX, APPEND_STREAMS_MAX, Append, Appended, OnSettled, StreamAppend, Verdict,
 };
 pub use clock::{Clock, SystemClock, Timestamp};
-pub use error::{AppendError, Damage, Fault, InvalidAppend, OpenError, ReadError};
+pub use error::{AppendError, CopyError, Damage, Fault, InvalidAppend, OpenError, ReadError};
 pub use event::{
     Codec, EVENT_TYPE_BYTES_MAX, METADATA_BYTES_MAX, Metadata, NewEvent, Payload, RecordedEvent,
     USER_BYTES_MAX,
@@ -52,7 +52,9 @@ pub use event::{
 pub use event_store::{BoxFuture, Direction, EventStore, EventStoreExt, Page, StreamQuery};
 pub use journal::raw_log::{RawLogLimit, raw_log_limit};
 pub use journal::{
-    FrameSize, JournalOptions, JournalStore, ReadOnlyJournal, RecoveryReport, TornTail, WriteMode,
+    BackupOptions, BackupReport, CopyProgress, FrameSize, InvalidUntil, JournalOptions,
+    JournalStore, ReadOnlyJournal, RecoveryReport, RestoreReport, TornTail, Until, WriteMode,
+    backup, restore, restore_watched,
 };
 pub use memory::MemoryStore;
 pub use position::{ExpectedVersion, Position, Version};

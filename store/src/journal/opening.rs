@@ -25,7 +25,7 @@ use crate::journal::writer::SegmentWriter;
 use crate::journal::{JOURNAL_DIRECTORY, JournalOptions, JournalStore};
 use crate::position::Position;
 
-const LOCK_FILE: &str = "lock";
+pub(super) const LOCK_FILE: &str = "lock";
 /// With more sealed segments than this waiting to be indexed, appends wait too: their index is in memory until then.
 const SEALED_WAITING_MAX: usize = 4;
 

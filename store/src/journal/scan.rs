@@ -29,6 +29,8 @@ pub(crate) struct ScanEnd {
 pub(crate) struct ScannedFrame<'a> {
     pub(crate) offset: u64,
     pub(crate) header: FrameHeader,
+    /// From the header to the footer, without padding.
+    pub(crate) bytes: &'a [u8],
     pub(crate) body: &'a [u8],
 }
 
@@ -116,6 +118,7 @@ impl SegmentScan {
         Ok(Scanned::Frame(ScannedFrame {
             offset,
             header,
+            bytes: frame,
             body: frame::body(frame),
         }))
     }

@@ -329,3 +329,45 @@ fn a_reader_gives_a_prefix_at_every_moment_while_others_write() {
     );
     assert!(seen == all_events(&store, 100));
 }
+
+/// How much of the machine's memory this process takes now, in bytes.
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = status.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4_096
+}
+
+/// `cargo test --release -p foldhouse-store --lib -- --ignored --nocapture a_reader_of_a_million_events`
+#[test]
+#[ignore = "a measurement; writes a million events"]
+fn a_reader_of_a_million_events_states_its_time_and_memory() {
+    for streams in [10_000_u64, 1_000_000] {
+        let directory = tempfile::tempdir().unwrap();
+        let store = JournalOptions::new().open(directory.path()).unwrap();
+        for batch in 0..1_000_u64 {
+            let mut append = Append::default();
+            for number in 0..1_000 {
+                let id = stream(&((batch * 1_000 + number) % streams).to_string());
+                append = append.and(id, ExpectedVersion::Any, [event(200)]);
+            }
+            answer(&submit(&store, append)).unwrap();
+        }
+        store.close();
+        drop(store);
+        let before = resident_bytes();
+        let start = std::time::Instant::now();
+        let reader = open_read_only(directory.path()).unwrap();
+        let (seconds, bytes) = (start.elapsed().as_secs_f64(), resident_bytes() - before);
+        println!(
+            "{} events in {streams} streams and {} segments: open for reading in {seconds:.2} s, {} MiB",
+            reader.head(),
+            segment_files(directory.path()).len(),
+            bytes >> 20
+        );
+        assert_eq!(reader.head().get(), 1_000_000);
+        assert!(
+            bytes < 512 << 20,
+            "{bytes} bytes for an index of a million events"
+        );
+    }
+}

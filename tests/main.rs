@@ -12,4 +12,6 @@ mod crash;
 mod domains;
 mod durable_writes;
 mod format;
+mod processes;
+mod read_only;
 mod readme;

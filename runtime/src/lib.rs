@@ -177,8 +177,9 @@ pub use snapshots::SNAPSHOT_BYTES_MAX;
 
 #[doc(no_inline)]
 pub use foldhouse_store::{
-    AppendError, Clock, EventStore, EventStoreExt, ExpectedVersion, InvalidStreamId,
-    JournalOptions, JournalStore, MemoryStore, Metadata, OpenError, Page, Position, RawLogLimit,
-    ReadError, RecordedEvent, RecoveryReport, Store, StreamId, StreamQuery, SystemClock, Timestamp,
-    Version, raw_log_limit,
+    AppendError, BackupOptions, BackupReport, Clock, CopyError, EventStore, EventStoreExt,
+    ExpectedVersion, InvalidStreamId, JournalOptions, JournalStore, MemoryStore, Metadata,
+    OpenError, Page, Position, RawLogLimit, ReadError, ReadOnlyJournal, RecordedEvent,
+    RecoveryReport, RestoreReport, Store, StreamId, StreamQuery, SystemClock, Timestamp, Until,
+    Version, backup, raw_log_limit, restore,
 };

@@ -95,6 +95,16 @@ pub enum AppendError {
         /// The most that may wait.
         limit_bytes: usize,
     },
+    /// The store was opened for reading only. Nothing was recorded; open it for writing, in the one process that does.
+    #[error(
+        "{} was opened for reading only, nothing was recorded; \
+         append through the process that has it open for writing",
+        .directory.display()
+    )]
+    ReadOnly {
+        /// The store's directory.
+        directory: PathBuf,
+    },
     /// Nothing was recorded; a retry is safe (once what the fault names is repaired).
     #[error("nothing was recorded, a retry is safe: {0}")]
     NotRecorded(Fault),
@@ -234,6 +244,15 @@ pub enum OpenError {
         /// The store's directory.
         directory: PathBuf,
     },
+    /// There is no journal, and none was to be created.
+    #[error(
+        "there is no journal in {}, nothing was created; check the path, or open it for writing to create one",
+        .directory.display()
+    )]
+    NoJournal {
+        /// Where it was looked for.
+        directory: PathBuf,
+    },
     /// A part that was durable is damaged or missing. It is never cut off silently.
     #[error("the journal is damaged: {0}; restore that file from a copy, nothing was changed")]
     Corrupt(Damage),
@@ -270,4 +289,80 @@ pub enum OpenError {
     /// The file system refused.
     #[error("{0}")]
     Io(Fault),
+}
+
+/// Why a backup or a restore was not made, or not finished. The source is never changed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CopyError {
+    /// The store that is copied is damaged, missing or cannot be read. What was copied before it stays unfinished.
+    #[error("the store to be copied cannot be read: {0}")]
+    Source(OpenError),
+    /// The copy would go to where its source is. Nothing was changed; choose another directory.
+    #[error("{} is the store to be copied itself; choose another directory", .directory.display())]
+    Itself {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// The directory that the copy goes to is open as a store, or another copy goes there. Nothing was changed.
+    #[error(
+        "{} is in use by another process or handle, nothing was changed; wait until it is done or close it",
+        .directory.display()
+    )]
+    InUse {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// The directory holds something else. Nothing was changed; choose a new or empty one, or move aside what is there.
+    #[error(
+        "{} holds {found:?}, nothing was changed; choose a new or empty directory, or move it aside",
+        .directory.display()
+    )]
+    NotEmpty {
+        /// The directory.
+        directory: PathBuf,
+        /// What lies there.
+        found: String,
+    },
+    /// The directory holds a backup of another store. Nothing was changed; choose another directory.
+    #[error("{} holds a backup of another store, nothing was changed; choose another directory", .directory.display())]
+    OtherStore {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// The directory holds events that the store to be backed up does not have: a later state, or one that went on
+    /// differently. Nothing of them was changed; keep it, and back up to another directory.
+    #[error(
+        "{} holds events from position {position} on that are not in the store to be backed up; \
+         they were left as they are: keep them, and back up to another directory",
+        .directory.display()
+    )]
+    OtherHistory {
+        /// The directory.
+        directory: PathBuf,
+        /// The first position of the segment in which the two differ.
+        position: Position,
+    },
+    /// The earlier backup is itself damaged beyond its frames. Nothing was changed; move it aside and make a new one.
+    #[error(
+        "the earlier backup cannot be brought up to date: {0}; move it aside and make a new one"
+    )]
+    Target(OpenError),
+    /// The store ends before the position that was asked for. No copy was made; ask for the head, or use another source.
+    #[error(
+        "the store ends at position {head}, before position {asked}; no copy was made: \
+         restore up to the head, or from a later backup"
+    )]
+    BeyondHead {
+        /// The position asked for.
+        asked: Position,
+        /// The last position there is.
+        head: Position,
+    },
+    /// The directory that the copy goes to cannot be written. Make room or repair it, and run it again.
+    #[error("{0}; repair that and run it again")]
+    Io(Fault),
+    /// Whoever watched the progress stopped it. A backup that is run again goes on where it was.
+    #[error("it was stopped before it was done; run it again")]
+    Stopped,
 }

@@ -15,11 +15,14 @@ use crate::position::Position;
 use crate::sidecar::Sidecar;
 
 mod append_record;
+mod backup;
 mod block_buffer;
 mod closing_mark;
 mod committer;
+mod copy;
 mod disk;
 mod event_store;
+mod follower;
 mod frame;
 mod frame_log;
 mod indexer;
@@ -29,12 +32,14 @@ mod opening;
 mod options;
 mod queue;
 pub(crate) mod raw_log;
+mod read_only;
 mod reader;
 mod recent_frames;
 mod record;
 mod recovery;
 mod reindex;
 mod repair;
+mod restore;
 mod rewound;
 mod scan;
 mod segment;
@@ -44,11 +49,15 @@ mod spare;
 mod verify;
 mod writer;
 
+pub use backup::{BackupOptions, BackupReport, backup};
+pub use copy::CopyProgress;
 pub use disk::WriteMode;
 pub use frame_log::FrameSize;
 pub use options::JournalOptions;
+pub use read_only::ReadOnlyJournal;
 pub use recovery::{OpeningTimes, RecoveryReport, TornTail};
 pub use repair::{Consent, RepairError, RepairReport, RepairStep, repair};
+pub use restore::{InvalidUntil, RestoreReport, Until, restore, restore_watched};
 pub use verify::{
     VERIFY_FINDINGS_MAX, VerifiedTail, VerifyError, VerifyProgress, VerifyReport, verify,
 };

@@ -5,6 +5,7 @@
 //!
 //! - [`JournalStore`] is the durable one. An append is acknowledged when its frame, shared with everything that waited, has
 //!   been written with one durable write. The bytes are described in `FORMAT.md`.
+//! - [`ReadOnlyJournal`] reads the same directory beside the process that writes it, or a backup of it.
 //! - [`MemoryStore`] keeps the same promises for as long as the process lives, for tests.
 //! - A store of your own implements [`EventStore`], [`SnapshotStore`] and [`ReadModelStore`], and passes the suite in the
 //!   module `conformance` (feature `conformance`).
@@ -47,16 +48,21 @@ pub use append::{
 };
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use command::{COMMAND_REPLY_BYTES_MAX, CommandReply, CommandStamp, RecordedCommand};
-pub use error::{AppendError, Damage, Fault, InvalidAppend, OpenError, ReadError};
+pub use error::{AppendError, CopyError, Damage, Fault, InvalidAppend, OpenError, ReadError};
 pub use event::{
     Codec, EVENT_TYPE_BYTES_MAX, METADATA_BYTES_MAX, Metadata, NewEvent, Payload, RecordedEvent,
     USER_BYTES_MAX,
 };
 pub use event_store::{BoxFuture, Direction, EventStore, EventStoreExt, Page, StreamQuery};
 pub use journal::raw_log::{RawLogLimit, raw_log_limit};
+pub use journal::{
+    BackupOptions, BackupReport, CopyProgress, InvalidUntil, RestoreReport, Until, backup, restore,
+    restore_watched,
+};
 pub use journal::{Consent, RepairError, RepairReport, RepairStep, repair};
 pub use journal::{
-    FrameSize, JournalOptions, JournalStore, OpeningTimes, RecoveryReport, TornTail, WriteMode,
+    FrameSize, JournalOptions, JournalStore, OpeningTimes, ReadOnlyJournal, RecoveryReport,
+    TornTail, WriteMode,
 };
 pub use journal::{
     VERIFY_FINDINGS_MAX, VerifiedTail, VerifyError, VerifyProgress, VerifyReport, verify,

@@ -66,7 +66,7 @@ impl FsDisk {
         })
     }
 
-    /// The directory as it is, for reading.
+    /// A directory that is there already; nothing is created.
     pub(crate) fn existing(directory: &Path) -> Self {
         Self {
             directory: directory.to_owned(),

@@ -1,3 +1,4 @@
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -135,6 +136,36 @@ impl LiveSegment {
             ),
             offset: place.offset,
         })
+    }
+
+    /// Takes over what a later part of the same segment has been read into.
+    pub(crate) fn absorb(&self, later: Self) {
+        let later = later
+            .places
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.write();
+        places.frames.extend(later.frames);
+        places.commands.extend(later.commands);
+        for (stream, found) in later.streams {
+            match places.streams.entry(stream) {
+                Entry::Occupied(mut known) => known.get_mut().events.extend(found.events),
+                Entry::Vacant(new) => {
+                    new.insert(found);
+                }
+            }
+        }
+    }
+
+    /// Gives back the memory that was kept for events to come.
+    pub(crate) fn shrink(&self) {
+        let mut places = self.write();
+        places.frames.shrink_to_fit();
+        places.streams.shrink_to_fit();
+        places.commands.shrink_to_fit();
+        for stream in places.streams.values_mut() {
+            stream.events.shrink_to_fit();
+        }
     }
 
     fn places_of(&self, stream: &StreamId, from: Version, to: Version, into: &mut Vec<Place>) {

@@ -5,10 +5,10 @@ use crate::append::validate::AppendLimits;
 use crate::clock::{Clock, SystemClock};
 use crate::command::COMMANDS_REMEMBERED;
 use crate::error::OpenError;
-use crate::journal::JournalStore;
 use crate::journal::closing_mark::MARK_FRAME_BYTES;
 use crate::journal::frame;
 use crate::journal::segment::BLOCK_BYTES;
+use crate::journal::{JournalStore, ReadOnlyJournal};
 
 const SEGMENT_BYTES_MIN: u64 = 256 << 10;
 /// Offsets in a segment are kept in 32 bits.
@@ -139,6 +139,15 @@ impl JournalOptions {
     pub fn open(self, directory: impl AsRef<Path>) -> Result<JournalStore, OpenError> {
         self.check()?;
         JournalStore::start(directory.as_ref(), &self)
+    }
+
+    /// Opens the store in `directory` for reading only, also beside a process that has it open for writing. Nothing is
+    /// created, locked or changed; see [`ReadOnlyJournal`]. Blocks.
+    ///
+    /// # Errors
+    /// See [`OpenError`]: each variant says what to do. A write that did not complete at the end of the journal is none.
+    pub fn open_read_only(self, directory: impl AsRef<Path>) -> Result<ReadOnlyJournal, OpenError> {
+        ReadOnlyJournal::open(directory.as_ref())
     }
 
     fn check(&self) -> Result<(), OpenError> {

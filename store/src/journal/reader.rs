@@ -35,11 +35,20 @@ pub(crate) struct JournalReader {
     pub(crate) segments: Segments,
     pub(crate) live: LiveIndex,
     pub(crate) recent: RecentFrames,
-    /// Gone when the store is closed.
-    sidecar: RwLock<Option<Sidecar>>,
+    sidecar: RwLock<Beside>,
     /// Where readers of all events stopped, so that the next page starts there without a search.
     cursors: Mutex<VecDeque<(Position, FrameCursor)>>,
     names: Mutex<Names>,
+}
+
+/// What knows of the segments that are not in the live index.
+#[derive(Debug)]
+enum Beside {
+    Sidecar(Box<Sidecar>),
+    /// There is none: all segments are in the live index.
+    Nothing,
+    /// The store is closed.
+    Closed,
 }
 
 impl JournalReader {
@@ -49,11 +58,25 @@ impl JournalReader {
         recent: RecentFrames,
         sidecar: Sidecar,
     ) -> Self {
+        Self::beside_which(segments, live, recent, Beside::Sidecar(Box::new(sidecar)))
+    }
+
+    /// A reader of a journal whose segments are all in the live index, for as long as it is there.
+    pub(crate) fn of_live_segments(segments: Segments, live: LiveIndex) -> Self {
+        Self::beside_which(segments, live, RecentFrames::new(0), Beside::Nothing)
+    }
+
+    fn beside_which(
+        segments: Segments,
+        live: LiveIndex,
+        recent: RecentFrames,
+        beside: Beside,
+    ) -> Self {
         Self {
             segments,
             live,
             recent,
-            sidecar: RwLock::new(Some(sidecar)),
+            sidecar: RwLock::new(beside),
             cursors: Mutex::default(),
             names: Mutex::default(),
         }
@@ -64,29 +87,41 @@ impl JournalReader {
         &self,
         work: impl FnOnce(&Sidecar) -> Result<T, Fault>,
     ) -> Result<T, ReadError> {
-        let sidecar = self.sidecar.read().unwrap_or_else(PoisonError::into_inner);
-        let sidecar = sidecar.as_ref().ok_or(ReadError::Closed)?;
-        work(sidecar).map_err(ReadError::Io)
+        match &*self.sidecar.read().unwrap_or_else(PoisonError::into_inner) {
+            Beside::Sidecar(sidecar) => work(sidecar).map_err(ReadError::Io),
+            Beside::Nothing | Beside::Closed => Err(ReadError::Closed),
+        }
+    }
+
+    /// What the sidecar knows of sealed segments; nothing if they are all in the live index.
+    fn indexed<T: Default>(
+        &self,
+        work: impl FnOnce(&Sidecar) -> Result<T, Fault>,
+    ) -> Result<T, ReadError> {
+        match &*self.sidecar.read().unwrap_or_else(PoisonError::into_inner) {
+            Beside::Sidecar(sidecar) => work(sidecar).map_err(ReadError::Io),
+            Beside::Nothing => Ok(T::default()),
+            Beside::Closed => Err(ReadError::Closed),
+        }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.sidecar
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_none()
+        let beside = self.sidecar.read().unwrap_or_else(PoisonError::into_inner);
+        matches!(*beside, Beside::Closed)
     }
 
     /// Lets go of the sidecar's files, once the reads under way are done. `head` is the journal's last event.
     pub(crate) fn close(&self, head: Position) -> Result<(), Fault> {
-        let sidecar = self
-            .sidecar
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        sidecar.map_or(Ok(()), |sidecar| {
-            sidecar.note_journal_head(head)?;
-            sidecar.close()
-        })
+        let mut beside = self.sidecar.write().unwrap_or_else(PoisonError::into_inner);
+        let closed = std::mem::replace(&mut *beside, Beside::Closed);
+        drop(beside);
+        match closed {
+            Beside::Sidecar(sidecar) => {
+                sidecar.note_journal_head(head)?;
+                sidecar.close()
+            }
+            Beside::Nothing | Beside::Closed => Ok(()),
+        }
     }
 
     /// Runs `decode` with the shared names, or with fresh ones while another reader has those.
@@ -100,7 +135,7 @@ impl JournalReader {
     pub(crate) fn stream_version(&self, stream: &StreamId) -> Result<Version, ReadError> {
         match self.live.view().stream_version(stream) {
             Some(version) => Ok(version),
-            None => self.beside(|sidecar| sidecar.stream_version(stream)),
+            None => self.indexed(|sidecar| sidecar.stream_version(stream)),
         }
     }
 
@@ -113,7 +148,8 @@ impl JournalReader {
     ) -> Result<Vec<StreamId>, ReadError> {
         let prefix = format!("{tenant}/{aggregate_type}/");
         let mut found = self.live.view().streams(&prefix, after, limit);
-        found.extend(self.beside(|sidecar| sidecar.streams(tenant, aggregate_type, after, limit))?);
+        found
+            .extend(self.indexed(|sidecar| sidecar.streams(tenant, aggregate_type, after, limit))?);
         Ok(found.into_iter().take(limit).collect())
     }
 

@@ -28,7 +28,7 @@ use crate::sidecar::{FramePlace, OpenOutcome, Sidecar};
 
 mod headers;
 
-use headers::read_headers;
+pub(crate) use headers::{read_header, read_headers};
 
 /// What opening a store found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -244,7 +244,7 @@ fn tidy_spares(disk: &Arc<dyn Disk>, segment_bytes: u64) -> Result<bool, OpenErr
     Ok(bytes == segment_bytes)
 }
 
-fn newer_format(name: &str, found: u16) -> OpenError {
+pub(super) fn newer_format(name: &str, found: u16) -> OpenError {
     OpenError::NewerFormat {
         file: path_of(name),
         found,
@@ -328,7 +328,7 @@ pub(super) fn scan_frames(
     }
 }
 
-fn take_frame(frame: &ScannedFrame<'_>, segment: &LiveSegment) -> Option<()> {
+pub(super) fn take_frame(frame: &ScannedFrame<'_>, segment: &LiveSegment) -> Option<()> {
     let mut fields = Fields::new(frame.body);
     let mut records = Vec::new();
     let mut appends = Vec::new();

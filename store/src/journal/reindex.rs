@@ -239,7 +239,7 @@ pub(crate) fn index_segment(
     sidecar.index_segment(&mark, &places.frames, &mut streams, &commands)
 }
 
-fn scan_sealed(
+pub(super) fn scan_sealed(
     file: Arc<dyn BlockReader>,
     header: &SegmentHeader,
     next: &SegmentHeader,

@@ -29,9 +29,9 @@ pub(crate) struct ScanEnd {
 pub(crate) struct ScannedFrame<'a> {
     pub(crate) offset: u64,
     pub(crate) header: FrameHeader,
-    pub(crate) body: &'a [u8],
-    /// All of it, from the header to the footer.
+    /// From the header to the footer, without padding.
     pub(crate) bytes: &'a [u8],
+    pub(crate) body: &'a [u8],
 }
 
 /// What comes next in a segment.
@@ -54,21 +54,29 @@ pub(crate) enum Tail {
     Damaged(String),
 }
 
-impl SegmentScan {
-    pub(crate) fn new(file: Arc<dyn BlockReader>, header: &SegmentHeader) -> Self {
-        let end = ScanEnd {
+impl ScanEnd {
+    /// Before the first frame of a segment.
+    pub(crate) fn start_of(header: &SegmentHeader) -> Self {
+        Self {
             offset: FIRST_FRAME_OFFSET,
             last_hash: header.previous_hash,
             next_position: header.first_position,
             last_committed_at: None,
-        };
-        Self {
-            window: Window::new(file),
-            end,
         }
     }
 
-    /// Goes on behind `end`, reading the file afresh.
+    /// The position of the last event before it.
+    pub(crate) fn head(&self) -> Position {
+        Position::new(self.next_position.get().saturating_sub(1))
+    }
+}
+
+impl SegmentScan {
+    pub(crate) fn new(file: Arc<dyn BlockReader>, header: &SegmentHeader) -> Self {
+        Self::resume(file, ScanEnd::start_of(header))
+    }
+
+    /// Goes on where an earlier scan of the same segment ended.
     pub(crate) fn resume(file: Arc<dyn BlockReader>, end: ScanEnd) -> Self {
         Self {
             window: Window::new(file),
@@ -139,8 +147,8 @@ impl SegmentScan {
         Ok(Scanned::Frame(ScannedFrame {
             offset,
             header,
-            body: frame::body(frame),
             bytes: frame,
+            body: frame::body(frame),
         }))
     }
 }

@@ -179,7 +179,7 @@ impl JournalReader {
                     .map(|frame| frame.offset)
             }
             None => {
-                let frames = self.beside(|sidecar| sidecar.frames(segment))?;
+                let frames = self.indexed(|sidecar| sidecar.frames(segment))?;
                 let behind = frames.partition_point(|frame| frame.first_position <= position);
                 frames
                     .get(behind.saturating_sub(1))

@@ -23,13 +23,13 @@ impl JournalReader {
         if self.live.command(id).is_some() {
             return Ok(true);
         }
-        self.beside(|sidecar| Ok(sidecar.command(id)?.is_some()))
+        self.indexed(|sidecar| Ok(sidecar.command(id)?.is_some()))
     }
 
     pub(crate) fn command(&self, id: Uuid) -> Result<Option<RecordedCommand>, ReadError> {
         let place = match self.live.command(id) {
             Some(place) => Some(place),
-            None => self.beside(|sidecar| sidecar.command(id))?,
+            None => self.indexed(|sidecar| sidecar.command(id))?,
         };
         place.map(|place| self.read_command(id, place)).transpose()
     }

@@ -9,7 +9,7 @@ use crate::journal::segment::{self, BLOCK_BYTES, BadHeader, SegmentHeader};
 use crate::position::Position;
 
 /// The headers of all segments, which must make one unbroken series.
-pub(super) fn read_headers(disk: &Arc<dyn Disk>) -> Result<Vec<SegmentHeader>, OpenError> {
+pub(crate) fn read_headers(disk: &Arc<dyn Disk>) -> Result<Vec<SegmentHeader>, OpenError> {
     let names = disk.names().map_err(io_error("listing the journal"))?;
     let mut positions: Vec<_> = names
         .iter()
@@ -46,7 +46,7 @@ pub(super) fn read_headers(disk: &Arc<dyn Disk>) -> Result<Vec<SegmentHeader>, O
     Ok(headers)
 }
 
-fn read_header(
+pub(crate) fn read_header(
     disk: &Arc<dyn Disk>,
     name: &str,
     first_position: Position,

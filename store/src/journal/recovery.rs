@@ -9,7 +9,6 @@ use crate::bytes_io::Fields;
 use crate::clock::Clock;
 use crate::error::{Damage, Fault, OpenError};
 use crate::journal::JOURNAL_DIRECTORY;
-use crate::journal::block_buffer::BlockBuffer;
 use crate::journal::disk::Disk;
 use crate::journal::frame::FRAME_HEADER_BYTES;
 use crate::journal::live_index::{LiveIndex, LiveSegment};
@@ -23,8 +22,10 @@ use crate::journal::writer::place_segment;
 use crate::position::Position;
 use crate::sidecar::{FramePlace, OpenOutcome, Sidecar};
 
+mod cut_off;
 mod headers;
 
+use cut_off::cut_off;
 use headers::read_headers;
 
 /// What opening a store found and did.
@@ -307,24 +308,4 @@ fn take_frame(frame: &ScannedFrame<'_>, segment: &LiveSegment) -> Option<()> {
         records.into_iter(),
     );
     Some(())
-}
-
-/// Overwrites the end of the journal behind `end` with zeros.
-fn cut_off(
-    disk: &dyn Disk,
-    header: &SegmentHeader,
-    end: &ScanEnd,
-    end_offset: u64,
-) -> Result<TornTail, OpenError> {
-    let error = io_error("cutting off an incomplete write");
-    let bytes = end_offset - end.offset;
-    let mut buffer = BlockBuffer::default();
-    let zeros = buffer.zeroed(usize::try_from(bytes).unwrap_or_default());
-    let mut file = disk.open_writer(&header.file_name()).map_err(&error)?;
-    file.write_durably(end.offset, zeros).map_err(&error)?;
-    Ok(TornTail {
-        file: path_of(&header.file_name()),
-        offset: end.offset,
-        bytes,
-    })
 }

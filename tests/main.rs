@@ -11,4 +11,6 @@ mod crash;
 mod domains;
 mod durable_writes;
 mod format;
+#[cfg(target_os = "linux")]
+mod power;
 mod readme;

@@ -18,9 +18,11 @@ use crate::sidecar::Sidecar;
 use crate::stream_id::StreamId;
 
 mod all;
+mod rescue;
 mod stream;
 
 use all::FrameCursor;
+use rescue::Rescue;
 
 /// A page holds no more than about this much payload (one event may take more).
 const PAGE_BYTES: usize = 8 << 20;
@@ -38,6 +40,7 @@ pub(crate) struct JournalReader {
     /// Where readers of all events stopped, so that the next page starts there without a search.
     cursors: Mutex<VecDeque<(Position, FrameCursor)>>,
     names: Mutex<Names>,
+    rescue: Rescue,
 }
 
 impl JournalReader {
@@ -54,6 +57,7 @@ impl JournalReader {
             sidecar: RwLock::new(Some(sidecar)),
             cursors: Mutex::default(),
             names: Mutex::default(),
+            rescue: Rescue::default(),
         }
     }
 
@@ -95,7 +99,10 @@ impl JournalReader {
     pub(crate) fn stream_version(&self, stream: &StreamId) -> Result<Version, ReadError> {
         match self.live.view().stream_version(stream) {
             Some(version) => Ok(version),
-            None => self.beside(|sidecar| sidecar.stream_version(stream)),
+            None => self.beside_or(
+                |sidecar| sidecar.stream_version(stream),
+                || self.scanned_version(stream),
+            ),
         }
     }
 
@@ -108,7 +115,10 @@ impl JournalReader {
     ) -> Result<Vec<StreamId>, ReadError> {
         let prefix = format!("{tenant}/{aggregate_type}/");
         let mut found = self.live.view().streams(&prefix, after, limit);
-        found.extend(self.beside(|sidecar| sidecar.streams(tenant, aggregate_type, after, limit))?);
+        found.extend(self.beside_or(
+            |sidecar| sidecar.streams(tenant, aggregate_type, after, limit),
+            || self.scanned_streams(&prefix, after, limit),
+        )?);
         Ok(found.into_iter().take(limit).collect())
     }
 

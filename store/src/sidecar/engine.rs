@@ -284,7 +284,8 @@ impl Engine {
         }
     }
 
-    fn give_up(&self, fault: Fault) -> Fault {
+    /// Nothing more is asked of it.
+    pub(super) fn give_up(&self, fault: Fault) -> Fault {
         self.broken.get_or_init(|| fault).clone()
     }
 }

@@ -16,6 +16,7 @@ mod controls;
 mod cuts;
 mod faults;
 mod file_system;
+mod full_disk;
 mod image;
 mod io_errors;
 mod journal;

@@ -11,8 +11,8 @@ mod check;
 mod witness;
 mod workload;
 
-pub(super) use check::check;
-pub(super) use witness::{Attempt, Witness};
+pub(super) use check::{all_events, check, check_events, check_streams};
+pub(super) use witness::{Answer, Attempt, Witness};
 pub(super) use workload::Workload;
 
 /// Small segments: a short run fills several.

@@ -93,6 +93,15 @@ impl Tree {
         self.names(directory)?.get(name).copied()
     }
 
+    /// Whether a file has this name in some directory.
+    pub(super) fn is_named(&self, file: Inode, name: &str) -> bool {
+        let directories = self.nodes.values().filter_map(|node| match node {
+            Node::Directory(names) => names.get(name),
+            Node::File(_) => None,
+        });
+        directories.into_iter().any(|named| *named == file)
+    }
+
     pub(super) fn bytes(&self, file: Inode) -> Option<&[u8]> {
         match self.nodes.get(&file)? {
             Node::File(bytes) => Some(bytes),

@@ -141,7 +141,7 @@ fn name(event: &RecordedEvent) -> String {
 }
 
 /// Each stream by itself, through the index, says the same.
-async fn check_streams(
+pub(crate) async fn check_streams(
     store: &JournalStore,
     events: &[RecordedEvent],
     witness: &Witness,

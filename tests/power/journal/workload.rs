@@ -85,6 +85,21 @@ impl Workload {
         store.close();
     }
 
+    /// Appends until the store refuses something; gives back the last answers.
+    pub(crate) fn append_until_refused(&mut self, store: &JournalStore) -> &[Attempt] {
+        loop {
+            let first = self.witness.attempts.len();
+            self.append_some(store, &mut false);
+            if !self.witness.attempts[first..].iter().all(Attempt::is_acked) {
+                return &self.witness.attempts[first..];
+            }
+        }
+    }
+
+    pub(crate) fn witness(&self) -> &Witness {
+        &self.witness
+    }
+
     fn append_some(&mut self, store: &JournalStore, write_failed: &mut bool) {
         let callers = self.random.random_range(1..=CALLERS);
         let submitted: Vec<_> = (0..callers).map(|_| self.submit(store)).collect();

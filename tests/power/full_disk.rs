@@ -147,6 +147,10 @@ fn fill_and_free(times: usize) {
             let Answer::Refused(error) = &attempt.answer else {
                 continue;
             };
+            // What was to follow a refused append of its own round finds another version.
+            if matches!(error, AppendError::Conflict { .. }) {
+                continue;
+            }
             assert!(matches!(error, AppendError::NotRecorded(_)), "{error:?}");
             assert!(error.to_string().contains("no room"), "{error}");
         }

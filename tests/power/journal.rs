@@ -1,6 +1,7 @@
 //! The real store, put to the test.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use foldhouse_store::{JournalOptions, JournalStore, OpenError};
 
@@ -19,11 +20,24 @@ pub(super) use workload::Workload;
 pub(super) const SEGMENT_BYTES: u64 = 256 << 10;
 const INDEX_CACHE_BYTES: u64 = 4 << 20;
 
+/// The longest to wait for a lock that was let go.
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Opens the store. Another test may just be starting a program: until that runs, it holds a copy of every descriptor,
+/// and so the lock of a store that is closed.
 pub(super) fn open(directory: &Path) -> Result<JournalStore, OpenError> {
-    JournalOptions::new()
-        .segment_bytes(SEGMENT_BYTES)
-        .index_cache_bytes(INDEX_CACHE_BYTES)
-        .open(directory.join("store"))
+    let started = Instant::now();
+    loop {
+        let options = JournalOptions::new()
+            .segment_bytes(SEGMENT_BYTES)
+            .index_cache_bytes(INDEX_CACHE_BYTES);
+        match options.open(directory.join("store")) {
+            Err(OpenError::Locked { .. }) if started.elapsed() < LOCK_WAIT_MAX => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// A runtime for the store's futures.

@@ -12,6 +12,8 @@ mod crash;
 mod domains;
 mod durable_writes;
 mod format;
+#[cfg(target_os = "linux")]
+mod power;
 mod processes;
 mod read_only;
 mod readme;

@@ -241,6 +241,10 @@ mod race_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
+mod power_cut_tests;
+#[cfg(test)]
+mod power_disk;
+#[cfg(test)]
 mod roll_tests;
 #[cfg(test)]
 mod stress_tests;

@@ -292,6 +292,12 @@ impl Sidecar {
         self.flush()
     }
 
+    /// From now on it answers nothing, as after a write that found no room.
+    #[cfg(test)]
+    pub(crate) fn fail_from_now_on(&self) {
+        self.engine.give_up(Fault::new("as the test asked for"));
+    }
+
     fn vouchers(&self) -> RwLockReadGuard<'_, Vouchers> {
         self.vouchers.read().unwrap_or_else(PoisonError::into_inner)
     }

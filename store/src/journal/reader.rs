@@ -20,9 +20,11 @@ use crate::stream_id::StreamId;
 
 mod all;
 mod command;
+mod rescue;
 mod stream;
 
 use all::FrameCursor;
+use rescue::Rescue;
 
 /// A page holds no more than about this much payload (one event may take more).
 const PAGE_BYTES: usize = 8 << 20;
@@ -39,6 +41,7 @@ pub(crate) struct JournalReader {
     /// Where readers of all events stopped, so that the next page starts there without a search.
     cursors: Mutex<VecDeque<(Position, FrameCursor)>>,
     names: Mutex<Names>,
+    rescue: Rescue,
 }
 
 /// What knows of the segments that are not in the live index.
@@ -79,6 +82,7 @@ impl JournalReader {
             sidecar: RwLock::new(beside),
             cursors: Mutex::default(),
             names: Mutex::default(),
+            rescue: Rescue::default(),
         }
     }
 
@@ -135,7 +139,10 @@ impl JournalReader {
     pub(crate) fn stream_version(&self, stream: &StreamId) -> Result<Version, ReadError> {
         match self.live.view().stream_version(stream) {
             Some(version) => Ok(version),
-            None => self.indexed(|sidecar| sidecar.stream_version(stream)),
+            None => self.beside_or(
+                |sidecar| sidecar.stream_version(stream),
+                || self.scanned_version(stream),
+            ),
         }
     }
 
@@ -148,8 +155,10 @@ impl JournalReader {
     ) -> Result<Vec<StreamId>, ReadError> {
         let prefix = format!("{tenant}/{aggregate_type}/");
         let mut found = self.live.view().streams(&prefix, after, limit);
-        found
-            .extend(self.indexed(|sidecar| sidecar.streams(tenant, aggregate_type, after, limit))?);
+        found.extend(self.beside_or(
+            |sidecar| sidecar.streams(tenant, aggregate_type, after, limit),
+            || self.scanned_streams(&prefix, after, limit),
+        )?);
         Ok(found.into_iter().take(limit).collect())
     }
 

@@ -10,7 +10,6 @@ use crate::clock::Clock;
 use crate::error::{Damage, Fault, OpenError};
 use crate::journal::JOURNAL_DIRECTORY;
 use crate::journal::append_record::{self, Announced};
-use crate::journal::block_buffer::BlockBuffer;
 use crate::journal::disk::Disk;
 use crate::journal::frame::FRAME_HEADER_BYTES;
 use crate::journal::indexer::SealedWork;
@@ -26,8 +25,10 @@ use crate::journal::writer::place_segment;
 use crate::position::Position;
 use crate::sidecar::{FramePlace, OpenOutcome, Sidecar};
 
+mod cut_off;
 mod headers;
 
+pub(super) use cut_off::cut_off;
 pub(crate) use headers::{read_header, read_headers};
 
 /// What opening a store found and did.
@@ -377,24 +378,4 @@ pub(super) fn take_frame(frame: &ScannedFrame<'_>, segment: &LiveSegment) -> Opt
     };
     segment.add_frame(place, body_offset, records.into_iter());
     Some(())
-}
-
-/// Overwrites the end of the journal behind `end` with zeros.
-pub(super) fn cut_off(
-    disk: &dyn Disk,
-    header: &SegmentHeader,
-    end: &ScanEnd,
-    end_offset: u64,
-) -> Result<TornTail, OpenError> {
-    let error = io_error("cutting off an incomplete write");
-    let bytes = end_offset - end.offset;
-    let mut buffer = BlockBuffer::default();
-    let zeros = buffer.zeroed(usize::try_from(bytes).unwrap_or_default());
-    let mut file = disk.open_writer(&header.file_name()).map_err(&error)?;
-    file.write_durably(end.offset, zeros).map_err(&error)?;
-    Ok(TornTail {
-        file: path_of(&header.file_name()),
-        offset: end.offset,
-        bytes,
-    })
 }

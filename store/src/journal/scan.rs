@@ -194,7 +194,9 @@ pub(crate) fn judge_tail(
             // No frame has an empty body: one without a body stopped within its header.
             let body_missing = is_zero(block.get(FRAME_HEADER_BYTES..).unwrap_or_default())
                 && written_end <= end.offset + BLOCK_BYTES as u64;
-            header_missing || body_missing
+            let half_cut_off =
+                is_half_cut_off(block) && written_end <= end.offset + BLOCK_BYTES as u64;
+            header_missing || body_missing || half_cut_off
         }
     };
     if torn {
@@ -204,6 +206,17 @@ pub(crate) fn judge_tail(
     } else {
         Ok(Tail::Damaged(found.to_owned()))
     }
+}
+
+/// Whether cutting off a torn write was itself cut short within its last step, the first sector. A frame that was whole
+/// once and fits into a sector still shows its footer there; a larger one reaches beyond.
+fn is_half_cut_off(block: &[u8]) -> bool {
+    let (first, rest) = block.split_at(frame::SECTOR_BYTES.min(block.len()));
+    let there = first.iter().rposition(|byte| *byte != 0);
+    let there = first.get(..there.map_or(0, |last| last + 1));
+    first.first() == Some(&0)
+        && is_zero(rest)
+        && there.is_some_and(|there| !there.ends_with(&frame::FRAME_FOOTER))
 }
 
 fn last_written_block_end(window: &mut Window, from: u64, to: u64) -> io::Result<Option<u64>> {

@@ -44,6 +44,14 @@ impl Segments {
         first_positions.get(usize::try_from(number).ok()?).copied()
     }
 
+    /// How many segments there are; the last one is the active one.
+    pub(crate) fn count(&self) -> u64 {
+        self.first_positions
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len() as u64
+    }
+
     /// The segment that holds `position`.
     pub(crate) fn number_of(&self, position: Position) -> u64 {
         let first_positions = self

@@ -23,7 +23,7 @@ use crate::error::Fault;
 const SEGMENT_BYTES: usize = 1024 * 1024;
 
 /// The longest that a flush may take before the index is given up.
-const FLUSH_TIME_MAX: Duration = Duration::from_secs(300);
+const FLUSH_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// The file that holds all pages.
 const DATA_FILE: &str = "db";
@@ -198,24 +198,33 @@ impl Engine {
 
     /// Hands all that was written to the operating system. Not durable yet: see [`Engine::sync`].
     pub(super) fn flush(&self) -> Result<(), Fault> {
+        self.flush_within(FLUSH_TIME_MAX, |database| database.flush())
+    }
+
+    fn flush_within(
+        &self,
+        limit: Duration,
+        flush: impl FnOnce(&Db) -> sled::Result<usize> + Send + 'static,
+    ) -> Result<(), Fault> {
         let handles = self.handles()?.clone();
         let (done, outcome) = sync_channel(1);
         // A thread of its own for the time limit: the flush waits on a condition that a failed write need not signal.
         std::thread::Builder::new()
             .name("foldhouse-index-flush".to_owned())
             .spawn(move || {
-                let flushed = catch_unwind(AssertUnwindSafe(|| handles.database.flush()));
+                let flushed = catch_unwind(AssertUnwindSafe(|| flush(&handles.database)));
                 // The handle goes first: whoever is told may want to close.
                 drop(handles);
                 drop(done.send(flushed));
             })
             .map_err(|error| Fault::io("no thread could be started to flush the index", error))?;
-        match outcome.recv_timeout(FLUSH_TIME_MAX) {
+        match outcome.recv_timeout(limit) {
             Ok(flushed) => self.settle("flush", flushed).map(drop),
+            // The thread that hangs keeps the files: they must be moved aside, or nobody can open them in this process.
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                Err(self.give_up(Fault::new(format!(
-                    "the index could not be flushed within {} s; see to the disk, then restart the process",
-                    FLUSH_TIME_MAX.as_secs()
+                Err(self.give_up(self.damaged(format!(
+                    "the index could not be flushed within {} s; see to the disk",
+                    limit.as_secs()
                 ))))
             }
         }
@@ -281,7 +290,8 @@ impl Engine {
         }
     }
 
-    fn give_up(&self, fault: Fault) -> Fault {
+    /// Nothing more is asked of it.
+    pub(super) fn give_up(&self, fault: Fault) -> Fault {
         self.broken.get_or_init(|| fault).clone()
     }
 }
@@ -384,5 +394,25 @@ mod tests {
         drop(sidecar);
         let (_, outcome) = try_open(directory.path()).unwrap();
         assert!(matches!(outcome, OpenOutcome::MovedAside { .. }));
+    }
+
+    #[test]
+    fn a_flush_that_hangs_is_given_up_and_the_next_open_is_not_in_its_way() {
+        let directory = tempfile::tempdir().unwrap();
+        let sidecar: Sidecar = open(directory.path());
+        let (let_go, hanging) = sync_channel::<()>(0);
+        let flush = move |database: &Db| {
+            // Until the test ends.
+            let _ = hanging.recv();
+            database.flush()
+        };
+        let limit = Duration::from_millis(10);
+        let fault = sidecar.engine.flush_within(limit, flush).unwrap_err();
+        assert!(fault.to_string().contains("reopen the store"), "{fault}");
+        assert!(sidecar.engine.get(Table::Meta, b"identity").is_err());
+        drop(sidecar);
+        let (_, outcome) = try_open(directory.path()).unwrap();
+        assert!(matches!(outcome, OpenOutcome::MovedAside { .. }));
+        drop(let_go);
     }
 }

@@ -179,7 +179,9 @@ impl JournalReader {
                     .map(|frame| frame.offset)
             }
             None => {
-                let frames = self.indexed(|sidecar| sidecar.frames(segment))?;
+                // Without them the segment is read from its start.
+                let frames =
+                    self.beside_or(|sidecar| sidecar.frames(segment), || Ok(Vec::new()))?;
                 let behind = frames.partition_point(|frame| frame.first_position <= position);
                 frames
                     .get(behind.saturating_sub(1))

@@ -59,7 +59,10 @@ impl JournalReader {
             if limit == 0 || from > to {
                 return Ok(Vec::new());
             }
-            self.indexed(|sidecar| sidecar.places(stream, from, to, *direction, limit))
+            self.beside_or(
+                |sidecar| sidecar.places(stream, from, to, *direction, limit),
+                || self.scanned_places(stream, (from, to), *direction, limit),
+            )
         };
         let lowest_live = live.iter().map(|place| place.version).min();
         let below_live = lowest_live.map_or(*to, |lowest| Version::new(lowest.get() - 1));

@@ -151,7 +151,11 @@ impl JournalStore {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        drop(lock);
+        // Closing the file is not enough: a process that is being started elsewhere holds a copy of the descriptor until
+        // it runs its program, and the lock with it.
+        if let Some(Err(error)) = lock.map(|lock| lock.unlock()) {
+            tracing::warn!(%error, "the store's directory could not be unlocked");
+        }
     }
 
     fn join_threads(&self) {

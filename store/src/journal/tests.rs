@@ -173,6 +173,17 @@ fn a_second_opener_gets_a_clear_error() {
     options().open(directory.path()).unwrap();
 }
 
+/// A process that is being started holds copies of all descriptors for a moment; this holds one for longer.
+#[test]
+fn a_closed_store_can_be_opened_again_while_a_copy_of_its_lock_is_about() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = options().open(directory.path()).unwrap();
+    let held = store.lock.lock().unwrap().as_ref().unwrap().try_clone();
+    store.close();
+    options().open(directory.path()).unwrap();
+    drop(held.unwrap());
+}
+
 #[test]
 fn a_torn_last_frame_is_cut_off_and_reported() {
     for cut in [0, 1, 127, 128, 200, 511, 512, 513, 4_000] {

@@ -12,3 +12,6 @@ mod domains;
 mod durable_writes;
 mod format;
 mod readme;
+#[allow(dead_code, reason = "some of it only the child needs")]
+mod script;
+mod syscalls;

@@ -25,6 +25,7 @@ mod live_index;
 mod names;
 mod opening;
 mod options;
+mod progress;
 mod queue;
 pub(crate) mod raw_log;
 mod reader;
@@ -42,6 +43,7 @@ mod writer;
 pub use disk::WriteMode;
 pub use frame_log::FrameSize;
 pub use options::JournalOptions;
+pub use progress::{OpenProgress, OpenStep};
 pub use recovery::{RecoveryReport, TornTail};
 
 use frame_log::FrameLog;

@@ -14,7 +14,7 @@
 //! - Events: [`NewEvent`] goes in, [`RecordedEvent`] comes back; [`Payload`] is the domain's part.
 //! - Writing: [`Append`], [`Appended`], [`Verdict`], [`AppendError`], sorted by what the caller can do.
 //! - The seam: [`EventStore`], [`SnapshotStore`], [`ReadModelStore`], and [`Store`] for all three.
-//! - Opening: [`JournalOptions`], [`RecoveryReport`], [`OpenError`].
+//! - Opening: [`JournalOptions`], [`OpenProgress`], [`RecoveryReport`], [`OpenError`].
 #![warn(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -50,7 +50,10 @@ pub use event::{
 };
 pub use event_store::{BoxFuture, Direction, EventStore, EventStoreExt, Page, StreamQuery};
 pub use journal::raw_log::{RawLogLimit, raw_log_limit};
-pub use journal::{FrameSize, JournalOptions, JournalStore, RecoveryReport, TornTail, WriteMode};
+pub use journal::{
+    FrameSize, JournalOptions, JournalStore, OpenProgress, OpenStep, RecoveryReport, TornTail,
+    WriteMode,
+};
 pub use memory::MemoryStore;
 pub use position::{ExpectedVersion, Position, Version};
 pub use read_model::{

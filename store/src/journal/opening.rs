@@ -51,6 +51,7 @@ impl JournalStore {
             options.segment_bytes,
             options.index_cache_bytes,
             &*options.clock,
+            options.on_progress.as_ref(),
         )?;
         let resume = recovered.resume();
         let (head, head_receiver) = watch::channel(resume.head);

@@ -6,6 +6,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::OpenError;
 use crate::journal::JournalStore;
 use crate::journal::frame;
+use crate::journal::progress::{OnProgress, OpenProgress};
 use crate::journal::segment::BLOCK_BYTES;
 
 const SEGMENT_BYTES_MIN: u64 = 256 << 10;
@@ -25,6 +26,7 @@ pub struct JournalOptions {
     pub(super) stream_heads: usize,
     pub(super) log_frame_sizes: bool,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) on_progress: Option<OnProgress>,
 }
 
 impl std::fmt::Debug for JournalOptions {
@@ -50,6 +52,7 @@ impl Default for JournalOptions {
             stream_heads: 1 << 20,
             log_frame_sizes: false,
             clock: Arc::new(SystemClock),
+            on_progress: None,
         }
     }
 }
@@ -114,6 +117,29 @@ impl JournalOptions {
     /// Where time and ids come from; the machine's own if not set.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Calls `callback` while [`open`](Self::open) reads segments: the active one always, and sealed ones if the index
+    /// has to be built anew, which takes a second or so for a gigabyte. The same goes to the log every few seconds.
+    ///
+    /// It runs on the thread that opens, about once for each MiB: it must be quick, and must not panic.
+    ///
+    /// ```
+    /// use foldhouse_store::JournalOptions;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let store = JournalOptions::new()
+    /// #   .segment_bytes(1 << 20)
+    ///     .on_progress(|progress| {
+    ///         eprintln!("{:?}: {} of {} bytes", progress.step, progress.bytes_done, progress.bytes_total);
+    ///     })
+    ///     .open(directory.path())?;
+    /// # store.close();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_progress(mut self, callback: impl Fn(OpenProgress) + Send + Sync + 'static) -> Self {
+        self.on_progress = Some(Arc::new(callback));
         self
     }
 

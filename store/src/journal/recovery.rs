@@ -13,6 +13,7 @@ use crate::journal::block_buffer::BlockBuffer;
 use crate::journal::disk::Disk;
 use crate::journal::frame::FRAME_HEADER_BYTES;
 use crate::journal::live_index::{LiveIndex, LiveSegment};
+use crate::journal::progress::{OnProgress, OpenStep, StepProgress};
 use crate::journal::queue::{RecordPlace, Resume};
 use crate::journal::record::{self, RawRecord};
 use crate::journal::reindex::{index_sealed_segments, reset_damaged_projections};
@@ -87,6 +88,7 @@ pub(crate) fn recover(
     segment_bytes: u64,
     index_cache_bytes: u64,
     clock: &dyn Clock,
+    on_progress: Option<&OnProgress>,
 ) -> Result<Recovered, OpenError> {
     let start = Instant::now();
     let mut report = RecoveryReport::default();
@@ -105,14 +107,14 @@ pub(crate) fn recover(
         return Err(OpenError::Io(Fault::new("the journal has no segment")));
     };
     let live_segment = Arc::new(LiveSegment::new(active.number, active.first_position));
-    let (end, torn_end) = scan_active(disk, &active, &live_segment)?;
+    let (end, torn_end) = scan_active(disk, &active, &live_segment, on_progress)?;
     // Nothing is changed before the journal is known to be whole.
     let (sidecar, outcome) =
         Sidecar::open(directory, active.store_id, index_cache_bytes).map_err(OpenError::Io)?;
     if let OpenOutcome::MovedAside { to, why } = outcome {
         report.index_moved_aside = Some((to, why));
     }
-    report.segments_indexed_again = index_sealed_segments(disk, &headers, &sidecar)?;
+    report.segments_indexed_again = index_sealed_segments(disk, &headers, &sidecar, on_progress)?;
     report.read_models_reset = reset_damaged_projections(&sidecar)?;
     if let Some(end_offset) = torn_end {
         let torn = cut_off(&**disk, &active, &end, end_offset)?;
@@ -234,14 +236,19 @@ fn scan_active(
     disk: &Arc<dyn Disk>,
     header: &SegmentHeader,
     segment: &LiveSegment,
+    on_progress: Option<&OnProgress>,
 ) -> Result<(ScanEnd, Option<u64>), OpenError> {
     let error = io_error("reading the active segment");
     let file = disk.open_reader(&header.file_name()).map_err(&error)?;
+    let file_bytes = file.len_bytes().map_err(&error)?;
+    let step = OpenStep::ScanActiveSegment;
+    let mut progress = StepProgress::begin(on_progress, step, 1, file_bytes);
     let mut scan = SegmentScan::new(Arc::clone(&file), header);
-    let found = scan_frames(&mut scan, header, segment)?;
+    let found = scan_frames(&mut scan, header, segment, &mut progress)?;
     let end = scan.end();
     let tail = judge_tail(&file, &end, found).map_err(&error)?;
-    if file.len_bytes().map_err(&error)? < header.capacity_bytes {
+    progress.segment_done(file_bytes);
+    if file_bytes < header.capacity_bytes {
         let what = "the active segment is shorter than its header says";
         return Err(damaged(header, end.offset, end.next_position, what));
     }
@@ -257,6 +264,7 @@ pub(super) fn scan_frames(
     scan: &mut SegmentScan,
     header: &SegmentHeader,
     segment: &LiveSegment,
+    progress: &mut StepProgress<'_>,
 ) -> Result<&'static str, OpenError> {
     loop {
         let before = scan.end();
@@ -266,6 +274,7 @@ pub(super) fn scan_frames(
                     let what = "a record of the frame cannot be decoded";
                     damaged(header, before.offset, before.next_position, what)
                 })?;
+                progress.read_up_to(scan.end().offset);
             }
             Scanned::NoFrame(why) => return Ok(why),
             Scanned::NewerFormat(found) => return Err(newer_format(&header.file_name(), found)),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::error::{Fault, OpenError};
 use crate::journal::disk::{BlockReader, Disk};
 use crate::journal::live_index::LiveSegment;
+use crate::journal::progress::{OnProgress, OpenStep, StepProgress};
 use crate::journal::recovery::{damaged, io_error, scan_frames};
 use crate::journal::scan::SegmentScan;
 use crate::journal::segment::SegmentHeader;
@@ -18,6 +19,7 @@ pub(super) fn index_sealed_segments(
     disk: &Arc<dyn Disk>,
     headers: &[SegmentHeader],
     sidecar: &Sidecar,
+    on_progress: Option<&OnProgress>,
 ) -> Result<usize, OpenError> {
     let marks = sidecar.indexed_segments().map_err(OpenError::Io)?;
     // sled can lose a part of what it holds and open all the same; a missing place would be a wrong version.
@@ -44,21 +46,33 @@ pub(super) fn index_sealed_segments(
         );
         sidecar.forget_segments_from(current).map_err(OpenError::Io)
     };
-    let again = sealed
-        .iter()
-        .filter(|(header, _)| header.number >= current || damaged.contains(&header.number));
-    let mut indexed_again = 0;
-    for (header, next) in again {
+    let mut again = Vec::new();
+    let mut bytes_total = 0;
+    for (header, next) in sealed {
+        if header.number >= current || damaged.contains(&header.number) {
+            let file_bytes = open_segment(disk, header)?.len_bytes();
+            let file_bytes = file_bytes.map_err(io_error("reading a segment"))?;
+            again.push((header, next, file_bytes));
+            bytes_total += file_bytes;
+        }
+    }
+    if again.is_empty() {
+        forget_others()?;
+        return Ok(0);
+    }
+    let step = OpenStep::IndexSealedSegments;
+    let mut progress = StepProgress::begin(on_progress, step, again.len(), bytes_total);
+    for (header, next, file_bytes) in &again {
         tracing::info!(segment = %header.file_name(), "indexing a sealed segment again");
         let segment = LiveSegment::new(header.number, header.first_position);
-        let sealed = scan_sealed(open_segment(disk, header)?, header, next, &segment)?;
+        let file = open_segment(disk, header)?;
+        let sealed = scan_sealed(file, header, next, &segment, &mut progress)?;
         // Not before the segment was found whole.
         forget_others()?;
         index_segment(sidecar, &sealed, &segment).map_err(OpenError::Io)?;
-        indexed_again += 1;
+        progress.segment_done(*file_bytes);
     }
-    forget_others()?;
-    Ok(indexed_again)
+    Ok(again.len())
 }
 
 fn open_segment(
@@ -129,9 +143,10 @@ fn scan_sealed(
     header: &SegmentHeader,
     next: &SegmentHeader,
     segment: &LiveSegment,
+    progress: &mut StepProgress<'_>,
 ) -> Result<SealedSegment, OpenError> {
     let mut scan = SegmentScan::new(file, header);
-    let found = scan_frames(&mut scan, header, segment)?;
+    let found = scan_frames(&mut scan, header, segment, progress)?;
     let end = scan.end();
     if end.last_hash != next.previous_hash || end.next_position != next.first_position {
         return Err(damaged(header, end.offset, end.next_position, found));

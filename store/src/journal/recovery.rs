@@ -109,13 +109,23 @@ pub(crate) fn recover(
     let live_segment = Arc::new(LiveSegment::new(active.number, active.first_position));
     let (end, torn_end) = scan_active(disk, &active, &live_segment, on_progress)?;
     // Nothing is changed before the journal is known to be whole.
-    let (sidecar, outcome) =
-        Sidecar::open(directory, active.store_id, index_cache_bytes).map_err(OpenError::Io)?;
-    if let OpenOutcome::MovedAside { to, why } = outcome {
-        report.index_moved_aside = Some((to, why));
+    let open = |report: &mut RecoveryReport| {
+        let sidecar = Sidecar::open(directory, active.store_id, index_cache_bytes);
+        let (sidecar, outcome) = sidecar.map_err(OpenError::Io)?;
+        if let OpenOutcome::MovedAside { to, why } = outcome {
+            report.index_moved_aside = Some((to, why));
+        }
+        Ok(sidecar)
+    };
+    let mut sidecar = open(&mut report)?;
+    let mut caught_up = catch_up(disk, &headers, &sidecar, on_progress, &mut report);
+    if caught_up.is_err() && sidecar.is_condemned() {
+        // Some damage shows only when everything is read. What is condemned is moved aside when it is opened again.
+        drop(sidecar);
+        sidecar = open(&mut report)?;
+        caught_up = catch_up(disk, &headers, &sidecar, on_progress, &mut report);
     }
-    report.segments_indexed_again = index_sealed_segments(disk, &headers, &sidecar, on_progress)?;
-    report.read_models_reset = reset_damaged_projections(&sidecar)?;
+    caught_up?;
     if let Some(end_offset) = torn_end {
         let torn = cut_off(&**disk, &active, &end, end_offset)?;
         tracing::warn!(file = %torn.file.display(), offset = torn.offset, bytes = torn.bytes,
@@ -146,6 +156,19 @@ pub(crate) fn recover(
         spare_is_there,
         report,
     })
+}
+
+/// Brings the sidecar up to date with the journal.
+fn catch_up(
+    disk: &Arc<dyn Disk>,
+    headers: &[SegmentHeader],
+    sidecar: &Sidecar,
+    on_progress: Option<&OnProgress>,
+    report: &mut RecoveryReport,
+) -> Result<(), OpenError> {
+    report.segments_indexed_again = index_sealed_segments(disk, headers, sidecar, on_progress)?;
+    report.read_models_reset = reset_damaged_projections(sidecar)?;
+    Ok(())
 }
 
 pub(super) fn io_error(what: &str) -> impl Fn(io::Error) -> OpenError + '_ {

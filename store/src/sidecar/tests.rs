@@ -1,5 +1,6 @@
 //! What the tests of all tables share, and the tests of opening and of crashes.
 
+mod blobs;
 mod crash;
 mod disk;
 mod opening;

@@ -11,6 +11,7 @@ mod crash;
 mod domains;
 mod durable_writes;
 mod format;
+mod index_damage;
 mod readme;
 #[allow(dead_code, reason = "some of it only the child needs")]
 mod script;

@@ -2,8 +2,9 @@
 //! the child know it. Nothing in it is random, so every event can be compared byte for byte.
 
 use foldhouse_store::{
-    Append, Change, Checkpoint, ExpectedVersion, JournalOptions, NewEvent, Payload, Position,
-    Snapshot, StreamId, Timestamp, Version,
+    Append, Change, Checkpoint, EventStore, EventStoreExt, ExpectedVersion, JournalOptions,
+    JournalStore, NewEvent, Payload, Position, ReadModelStore, Snapshot, SnapshotStore, StreamId,
+    StreamQuery, Timestamp, Version,
 };
 use uuid::Uuid;
 
@@ -68,6 +69,27 @@ pub(crate) fn steps() -> Vec<Step> {
     script.snapshot("h", 50);
     script.steps.push(Step::Read(stream("big")));
     script.steps
+}
+
+/// Takes any step but [`Step::CloseAndOpen`].
+pub(crate) async fn take(store: &JournalStore, step: Step) {
+    match step {
+        Step::Append(append) => drop(store.append(append).await.unwrap()),
+        Step::SaveSnapshot(snapshot) => store.save_snapshot(snapshot).await.unwrap(),
+        Step::DeleteSnapshot(stream) => store.delete_snapshot(&stream).await.unwrap(),
+        Step::Commit(checkpoint, changes) => {
+            let committed = store.commit(PROJECTION, checkpoint, changes).await;
+            committed.unwrap();
+        }
+        Step::ResetReadModel => store.reset(PROJECTION).await.unwrap(),
+        Step::Read(stream) => {
+            let query = StreamQuery::whole(stream, 1_000);
+            assert!(!store.read_stream(query).await.unwrap().events.is_empty());
+            let all = store.read_all(Position::BEFORE_FIRST, 10).await.unwrap();
+            assert_eq!(all.events.len(), 10);
+        }
+        Step::CloseAndOpen => panic!("it takes more than the store"),
+    }
 }
 
 /// An event as the script gave it.

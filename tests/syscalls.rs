@@ -3,7 +3,7 @@
 //! A write that has begun completes although its process is killed, so that between two calls nothing happens to the
 //! files that another moment would show: a kill at each call is a kill at every moment that there is.
 
-mod check;
+pub(crate) mod check;
 mod kill;
 
 use std::collections::BTreeMap;
@@ -178,7 +178,7 @@ fn an_acked_append_that_is_not_there_would_be_noticed() {
     check(base.path(), told, "the truth");
 }
 
-fn scratch() -> TempDir {
+pub(crate) fn scratch() -> TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
@@ -235,13 +235,13 @@ fn scenes(sites: &[(&str, u64)]) -> Vec<(TempDir, Told)> {
     sites.iter().map(scene).collect()
 }
 
-fn copy_of(base: &Path) -> TempDir {
+pub(crate) fn copy_of(base: &Path) -> TempDir {
     let directory = scratch();
     copy(base, directory.path());
     directory
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -255,7 +255,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// `samples` numbers from 1 to `count`, both included, at equal distances.
-fn spread(count: u64, samples: u64) -> impl Iterator<Item = u64> {
+pub(crate) fn spread(count: u64, samples: u64) -> impl Iterator<Item = u64> {
     let samples = samples.min(count);
     (0..samples).map(move |sample| match samples {
         1 => 1,
@@ -264,7 +264,7 @@ fn spread(count: u64, samples: u64) -> impl Iterator<Item = u64> {
 }
 
 /// Runs `work` for each item, a few at a time.
-fn each<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
+pub(crate) fn each<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
     let next = Mutex::new(items.iter());
     std::thread::scope(|scope| {
         for _ in 0..WORKERS {

@@ -20,9 +20,7 @@ mod script;
 use std::io::Write;
 use std::path::Path;
 
-use foldhouse_store::{
-    EventStore, EventStoreExt, JournalStore, Position, ReadModelStore, SnapshotStore, StreamQuery,
-};
+use foldhouse_store::JournalStore;
 
 use script::Step;
 
@@ -48,24 +46,11 @@ fn main() {
 async fn run(directory: &Path, mut store: JournalStore) {
     for (number, step) in script::steps().into_iter().enumerate() {
         match step {
-            Step::Append(append) => drop(store.append(append).await.unwrap()),
-            Step::SaveSnapshot(snapshot) => store.save_snapshot(snapshot).await.unwrap(),
-            Step::DeleteSnapshot(stream) => store.delete_snapshot(&stream).await.unwrap(),
-            Step::Commit(checkpoint, changes) => store
-                .commit(script::PROJECTION, checkpoint, changes)
-                .await
-                .unwrap(),
-            Step::ResetReadModel => store.reset(script::PROJECTION).await.unwrap(),
-            Step::Read(stream) => {
-                let query = StreamQuery::whole(stream, 1_000);
-                assert!(!store.read_stream(query).await.unwrap().events.is_empty());
-                let all = store.read_all(Position::BEFORE_FIRST, 10).await.unwrap();
-                assert_eq!(all.events.len(), 10);
-            }
             Step::CloseAndOpen => {
                 store.close();
                 store = script::options().open(directory).unwrap();
             }
+            step => script::take(&store, step).await,
         }
         tell(&format!("done {number}"));
     }

@@ -74,7 +74,7 @@ fn open(directory: &Path, context: &str) -> JournalStore {
         .unwrap_or_else(|error| panic!("{context}: the store does not open: {error}"))
 }
 
-async fn all_events(store: &JournalStore) -> Vec<RecordedEvent> {
+pub(crate) async fn all_events(store: &JournalStore) -> Vec<RecordedEvent> {
     let mut events = Vec::new();
     let mut after = Position::BEFORE_FIRST;
     loop {
@@ -128,7 +128,7 @@ fn check_events(events: &[RecordedEvent], told: &Told, context: &str) {
 }
 
 /// What the index answers is what a reading of the whole journal gives.
-async fn check_answers(store: &JournalStore, events: &[RecordedEvent], context: &str) {
+pub(crate) async fn check_answers(store: &JournalStore, events: &[RecordedEvent], context: &str) {
     assert_eq!(store.head().get(), events.len() as u64, "{context}");
     let mut by_stream: BTreeMap<StreamId, Vec<RecordedEvent>> = BTreeMap::new();
     for event in events {
@@ -238,7 +238,7 @@ async fn check_snapshots(
 }
 
 /// The checkpoint and the rows of the read model.
-type Model = (Option<Checkpoint>, BTreeMap<Vec<u8>, Vec<u8>>);
+pub(crate) type Model = (Option<Checkpoint>, BTreeMap<Vec<u8>, Vec<u8>>);
 
 async fn check_read_model(
     store: &JournalStore,
@@ -246,20 +246,7 @@ async fn check_read_model(
     told: &Told,
     context: &str,
 ) {
-    let states = possible(told, Model::default(), |before: &Model, step| match step {
-        Step::ResetReadModel => Some(Model::default()),
-        Step::Commit(checkpoint, changes) => {
-            let mut rows = before.1.clone();
-            for change in changes {
-                match &change.value {
-                    Some(value) => drop(rows.insert(change.key.clone(), value.clone())),
-                    None => drop(rows.remove(&change.key)),
-                }
-            }
-            Some((Some(*checkpoint), rows))
-        }
-        _ => None,
-    });
+    let states = possible(told, Model::default(), next_model);
     let checkpoint = store.checkpoint(script::PROJECTION).await.unwrap();
     let rows = store.rows(script::PROJECTION, None, 1_000).await.unwrap();
     let found: Model = (checkpoint, rows.into_iter().collect());
@@ -273,8 +260,26 @@ async fn check_read_model(
     assert!(position <= events.len() as u64, "{context}: ahead");
 }
 
+/// The read model after a step that changes it.
+pub(crate) fn next_model(before: &Model, step: &Step) -> Option<Model> {
+    match step {
+        Step::ResetReadModel => Some(Model::default()),
+        Step::Commit(checkpoint, changes) => {
+            let mut rows = before.1.clone();
+            for change in changes {
+                match &change.value {
+                    Some(value) => drop(rows.insert(change.key.clone(), value.clone())),
+                    None => drop(rows.remove(&change.key)),
+                }
+            }
+            Some((Some(*checkpoint), rows))
+        }
+        _ => None,
+    }
+}
+
 /// Wrong versions are refused, right ones taken, in every stream at once.
-async fn go_on(store: &JournalStore, events: &[RecordedEvent], context: &str) {
+pub(crate) async fn go_on(store: &JournalStore, events: &[RecordedEvent], context: &str) {
     let note = |number: usize| {
         let id = Uuid::from_u128((0x0190_0000_0000_7fff << 64) | 1 << 63 | number as u128);
         NewEvent::new(id, "Noted", Payload::raw(script::pattern(7, 50)))

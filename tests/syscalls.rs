@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempfile::TempDir;
 
-use check::{Told, check};
+use check::{Index, Told, check};
 use kill::{Ended, Life, run_and_kill_at, tracing_works};
 
 /// How many children run at a time.
@@ -173,9 +173,10 @@ fn an_acked_append_that_is_not_there_would_be_noticed() {
         done: told.done + 4,
     };
     let directory = copy_of(base.path());
-    let checked = std::panic::catch_unwind(|| check(directory.path(), &lying, "a lie"));
+    let checked =
+        std::panic::catch_unwind(|| check(directory.path(), &lying, Index::Kept, "a lie"));
     assert!(checked.is_err());
-    check(base.path(), told, "the truth");
+    check(base.path(), told, Index::Kept, "the truth");
 }
 
 pub(crate) fn scratch() -> TempDir {
@@ -192,7 +193,12 @@ fn kill_and_check(kind: &str, number: u64) -> Ended {
     let directory = scratch();
     let ended = run_and_kill_at(directory.path(), Life::Script, kind, number);
     let context = format!("killed at {kind} number {number}");
-    check(directory.path(), &Told::of(&ended.stdout), &context);
+    check(
+        directory.path(),
+        &Told::of(&ended.stdout),
+        Index::Kept,
+        &context,
+    );
     ended
 }
 
@@ -210,7 +216,13 @@ fn kill_the_opening(base: &Path, told: &Told, kind: &str, number: u64) -> Ended 
         "{} opened, killed at {kind} number {number}",
         base.display()
     );
-    check(directory.path(), told, &context);
+    let report = check(directory.path(), told, Index::MayBeMovedAside, &context);
+    if let Some((_, why)) = report.index_moved_aside {
+        println!(
+            "the index was moved aside, {why}: killed at {kind} number {number}, after step {}",
+            told.done
+        );
+    }
     ended
 }
 

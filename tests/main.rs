@@ -12,8 +12,12 @@ mod crash;
 mod domains;
 mod durable_writes;
 mod format;
+mod index_damage;
 #[cfg(target_os = "linux")]
 mod power;
 mod processes;
 mod read_only;
 mod readme;
+#[allow(dead_code, reason = "some of it only the child needs")]
+mod script;
+mod syscalls;

@@ -30,6 +30,7 @@ mod live_index;
 mod names;
 mod opening;
 mod options;
+mod progress;
 mod queue;
 pub(crate) mod raw_log;
 mod read_only;
@@ -54,6 +55,7 @@ pub use copy::CopyProgress;
 pub use disk::WriteMode;
 pub use frame_log::FrameSize;
 pub use options::JournalOptions;
+pub use progress::{OpenProgress, OpenStep};
 pub use read_only::ReadOnlyJournal;
 pub use recovery::{OpeningTimes, RecoveryReport, TornTail};
 pub use repair::{Consent, RepairError, RepairReport, RepairStep, repair};
@@ -170,7 +172,11 @@ impl JournalStore {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        drop(lock);
+        // Closing the file is not enough: a process that is being started elsewhere holds a copy of the descriptor until
+        // it runs its program, and the lock with it.
+        if let Some(Err(error)) = lock.map(|lock| lock.unlock()) {
+            tracing::warn!(%error, "the store's directory could not be unlocked");
+        }
     }
 
     fn join_threads(&self) {

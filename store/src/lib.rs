@@ -16,7 +16,7 @@
 //! - Writing: [`Append`], [`Appended`], [`Verdict`], [`AppendError`], sorted by what the caller can do.
 //! - Retries: [`CommandStamp`] makes a command take effect once, [`RecordedCommand`] is what it came to.
 //! - The seam: [`EventStore`], [`SnapshotStore`], [`ReadModelStore`], and [`Store`] for all three.
-//! - Opening: [`JournalOptions`], [`RecoveryReport`], [`OpenError`].
+//! - Opening: [`JournalOptions`], [`OpenProgress`], [`RecoveryReport`], [`OpenError`].
 //! - Upkeep: [`verify`] checks every byte of a journal, [`repair`] lets one that is damaged go on.
 #![warn(
     clippy::unwrap_used,
@@ -61,8 +61,8 @@ pub use journal::{
 };
 pub use journal::{Consent, RepairError, RepairReport, RepairStep, repair};
 pub use journal::{
-    FrameSize, JournalOptions, JournalStore, OpeningTimes, ReadOnlyJournal, RecoveryReport,
-    TornTail, WriteMode,
+    FrameSize, JournalOptions, JournalStore, OpenProgress, OpenStep, OpeningTimes, ReadOnlyJournal,
+    RecoveryReport, TornTail, WriteMode,
 };
 pub use journal::{
     VERIFY_FINDINGS_MAX, VerifiedTail, VerifyError, VerifyProgress, VerifyReport, verify,

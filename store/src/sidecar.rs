@@ -287,6 +287,11 @@ impl Sidecar {
         }
     }
 
+    /// Whether it was found damaged since it was opened: the next open moves it aside.
+    pub(crate) fn is_condemned(&self) -> bool {
+        self.engine.receipt().slot().condemned
+    }
+
     /// Makes everything durable and lets go of the files.
     pub(crate) fn close(self) -> Result<(), Fault> {
         self.flush()

@@ -52,6 +52,7 @@ impl JournalStore {
             options.index_cache_bytes,
             options.commands_remembered,
             &*options.clock,
+            options.on_progress.as_ref(),
         )?;
         let resume = recovered.resume();
         let (head, head_receiver) = watch::channel(resume.head);

@@ -7,6 +7,7 @@ use crate::command::COMMANDS_REMEMBERED;
 use crate::error::OpenError;
 use crate::journal::closing_mark::MARK_FRAME_BYTES;
 use crate::journal::frame;
+use crate::journal::progress::{OnProgress, OpenProgress};
 use crate::journal::segment::BLOCK_BYTES;
 use crate::journal::{JournalStore, ReadOnlyJournal};
 
@@ -28,6 +29,7 @@ pub struct JournalOptions {
     pub(super) commands_remembered: usize,
     pub(super) log_frame_sizes: bool,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) on_progress: Option<OnProgress>,
 }
 
 impl std::fmt::Debug for JournalOptions {
@@ -54,6 +56,7 @@ impl Default for JournalOptions {
             commands_remembered: COMMANDS_REMEMBERED,
             log_frame_sizes: false,
             clock: Arc::new(SystemClock),
+            on_progress: None,
         }
     }
 }
@@ -129,6 +132,29 @@ impl JournalOptions {
     /// Where time and ids come from; the machine's own if not set.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Calls `callback` while [`open`](Self::open) reads segments: the active one always, and sealed ones if the index
+    /// has to be built anew, which takes a second or so for a gigabyte. The same goes to the log every few seconds.
+    ///
+    /// It runs on the thread that opens, about once for each MiB: it must be quick, and must not panic.
+    ///
+    /// ```
+    /// use foldhouse_store::JournalOptions;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let store = JournalOptions::new()
+    /// #   .segment_bytes(1 << 20)
+    ///     .on_progress(|progress| {
+    ///         eprintln!("{:?}: {} of {} bytes", progress.step, progress.bytes_done, progress.bytes_total);
+    ///     })
+    ///     .open(directory.path())?;
+    /// # store.close();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_progress(mut self, callback: impl Fn(OpenProgress) + Send + Sync + 'static) -> Self {
+        self.on_progress = Some(Arc::new(callback));
         self
     }
 

@@ -14,6 +14,7 @@ use crate::journal::disk::Disk;
 use crate::journal::frame::FRAME_HEADER_BYTES;
 use crate::journal::indexer::SealedWork;
 use crate::journal::live_index::{LiveIndex, LiveSegment};
+use crate::journal::progress::{OnProgress, OpenStep, StepProgress};
 use crate::journal::queue::{AppendPlace, RecordPlace, Resume};
 use crate::journal::record::{self, RawRecord};
 use crate::journal::reindex::{index_sealed_segments, reset_damaged_projections};
@@ -118,6 +119,7 @@ pub(crate) fn recover(
     index_cache_bytes: u64,
     commands_remembered: usize,
     clock: &dyn Clock,
+    on_progress: Option<&OnProgress>,
 ) -> Result<Recovered, OpenError> {
     let start = Instant::now();
     let mut report = RecoveryReport::default();
@@ -139,25 +141,31 @@ pub(crate) fn recover(
     };
     let live_segment = Arc::new(LiveSegment::new(active.number, active.first_position));
     let (end, torn_end) = timed(&mut times.active_segment, || {
-        scan_active(disk, &active, &live_segment)
+        scan_active(disk, &active, &live_segment, on_progress)
     })?;
     // Nothing is changed before the journal is known to be whole.
-    let (sidecar, outcome) = timed(&mut times.index_open, || {
-        Sidecar::open(directory, active.store_id, index_cache_bytes).map_err(OpenError::Io)
-    })?;
-    if let OpenOutcome::MovedAside { to, why } = outcome {
-        report.index_moved_aside = Some((to, why));
+    let open = |report: &mut RecoveryReport| {
+        let (sidecar, outcome) = timed(&mut report.times.index_open, || {
+            Sidecar::open(directory, active.store_id, index_cache_bytes).map_err(OpenError::Io)
+        })?;
+        if let OpenOutcome::MovedAside { to, why } = outcome {
+            report.index_moved_aside = Some((to, why));
+        }
+        refuse_if_older(directory, &active, &end, &sidecar)?;
+        Ok(sidecar)
+    };
+    let mut sidecar = open(&mut report)?;
+    let mut caught_up = catch_up(disk, &headers, &sidecar, on_progress, &mut report);
+    if caught_up.is_err() && sidecar.is_condemned() {
+        // Some damage shows only when everything is read. What is condemned is moved aside when it is opened again.
+        drop(sidecar);
+        sidecar = open(&mut report)?;
+        caught_up = catch_up(disk, &headers, &sidecar, on_progress, &mut report);
     }
-    refuse_if_older(directory, &active, &end, &sidecar)?;
-    let reindexed = index_sealed_segments(disk, &headers, &sidecar, times)?;
-    report.segments_indexed_again = reindexed.again;
-    report.other_history_from = reindexed.other_history_from;
+    let late = caught_up?;
     sidecar
         .remember_commands(commands_remembered)
         .map_err(OpenError::Io)?;
-    report.read_models_reset = timed(&mut times.read_models, || {
-        reset_damaged_projections(&sidecar)
-    })?;
     if let Some(end_offset) = torn_end {
         let torn = cut_off(&**disk, &active, &end, end_offset)?;
         tracing::warn!(file = %torn.file.display(), offset = torn.offset, bytes = torn.bytes,
@@ -174,7 +182,7 @@ pub(crate) fn recover(
         spare_is_there = false;
     }
     let live = LiveIndex::default();
-    for work in &reindexed.late {
+    for work in &late {
         live.push(Arc::clone(&work.segment));
     }
     live.push(live_segment);
@@ -187,7 +195,7 @@ pub(crate) fn recover(
         active,
         end,
         live,
-        late: reindexed.late,
+        late,
         sidecar,
         spare_is_there,
         report,
@@ -200,6 +208,24 @@ pub(super) fn timed<T>(time: &mut Duration, part: impl FnOnce() -> T) -> T {
     let given = part();
     *time += start.elapsed();
     given
+}
+
+/// Brings the sidecar up to date with the journal; gives back the segments that are still to go into it.
+fn catch_up(
+    disk: &Arc<dyn Disk>,
+    headers: &[SegmentHeader],
+    sidecar: &Sidecar,
+    on_progress: Option<&OnProgress>,
+    report: &mut RecoveryReport,
+) -> Result<Vec<SealedWork>, OpenError> {
+    let times = &mut report.times;
+    let reindexed = index_sealed_segments(disk, headers, sidecar, times, on_progress)?;
+    report.segments_indexed_again = reindexed.again;
+    report.other_history_from = reindexed.other_history_from;
+    report.read_models_reset = timed(&mut report.times.read_models, || {
+        reset_damaged_projections(sidecar)
+    })?;
+    Ok(reindexed.late)
 }
 
 pub(super) fn io_error(what: &str) -> impl Fn(io::Error) -> OpenError + '_ {
@@ -290,14 +316,21 @@ fn scan_active(
     disk: &Arc<dyn Disk>,
     header: &SegmentHeader,
     segment: &LiveSegment,
+    on_progress: Option<&OnProgress>,
 ) -> Result<(ScanEnd, Option<u64>), OpenError> {
     let error = io_error("reading the active segment");
     let file = disk.open_reader(&header.file_name()).map_err(&error)?;
+    let file_bytes = file.len_bytes().map_err(&error)?;
+    let step = OpenStep::ScanActiveSegment;
+    let mut progress = StepProgress::begin(on_progress, step, 1, file_bytes);
     let mut scan = SegmentScan::new(Arc::clone(&file), header);
-    let found = scan_frames(&mut scan, header, segment)?;
+    let found = scan_frames(&mut scan, header, segment, |offset| {
+        progress.read_up_to(offset)
+    })?;
     let end = scan.end();
     let tail = judge_tail(&file, &end, found).map_err(&error)?;
-    if file.len_bytes().map_err(&error)? < header.capacity_bytes {
+    progress.segment_done(file_bytes);
+    if file_bytes < header.capacity_bytes {
         let what = "the active segment is shorter than its header says";
         return Err(damaged(header, end.offset, end.next_position, what));
     }
@@ -313,6 +346,7 @@ pub(super) fn scan_frames(
     scan: &mut SegmentScan,
     header: &SegmentHeader,
     segment: &LiveSegment,
+    mut read_up_to: impl FnMut(u64),
 ) -> Result<&'static str, OpenError> {
     loop {
         let before = scan.end();
@@ -322,6 +356,7 @@ pub(super) fn scan_frames(
                     let what = "a record of the frame cannot be decoded";
                     damaged(header, before.offset, before.next_position, what)
                 })?;
+                read_up_to(scan.end().offset);
             }
             Scanned::NoFrame(why) => return Ok(why),
             Scanned::NewerFormat(found) => return Err(newer_format(&header.file_name(), found)),

@@ -7,6 +7,7 @@ use crate::error::{Fault, OpenError};
 use crate::journal::disk::{BlockReader, Disk};
 use crate::journal::indexer::SealedWork;
 use crate::journal::live_index::LiveSegment;
+use crate::journal::progress::{OnProgress, OpenStep, StepProgress};
 use crate::journal::recovery::{OpeningTimes, damaged, io_error, scan_frames, timed};
 use crate::journal::scan::SegmentScan;
 use crate::journal::segment::SegmentHeader;
@@ -35,6 +36,7 @@ pub(super) fn index_sealed_segments(
     headers: &[SegmentHeader],
     sidecar: &Sidecar,
     times: &mut OpeningTimes,
+    on_progress: Option<&OnProgress>,
 ) -> Result<Reindexed, OpenError> {
     let marks = sidecar.indexed_segments().map_err(OpenError::Io)?;
     let sealed: Vec<_> = headers.iter().zip(headers.iter().skip(1)).collect();
@@ -47,19 +49,21 @@ pub(super) fn index_sealed_segments(
     };
     let first_late = current.max(sealed.len().saturating_sub(LATE_SEGMENTS_MAX));
     let (missing, late) = sealed.split_at(first_late);
-    let (late, damaged) = read_late_while_checking(disk, late, sidecar, times)?;
+    let (late, damaged) = read_late_while_checking(disk, late, sidecar, times, on_progress)?;
     let start = Instant::now();
-    let mut again = late.len();
-    for (number, (header, next)) in (0_u64..).zip(missing) {
-        if number < current as u64 && !damaged.contains(&number) {
-            continue;
-        }
+    let missing: Vec<_> = (0_u64..)
+        .zip(missing)
+        .filter(|(number, _)| *number >= current as u64 || damaged.contains(number))
+        .map(|(_, pair)| *pair)
+        .collect();
+    let again = late.len() + missing.len();
+    let mut reading = Reading::begin(disk, &missing, OpenStep::IndexSealedSegments, on_progress)?;
+    for (header, next) in &missing {
         tracing::info!(segment = %header.file_name(), "indexing a sealed segment again");
-        let work = read_sealed(disk, header, next)?;
+        let work = reading.read_sealed(header, next)?;
         // Not before the segment was found whole.
         forget_others.once()?;
         index_segment(sidecar, &work.sealed, &work.segment).map_err(OpenError::Io)?;
-        again += 1;
     }
     forget_others.once()?;
     times.segments_again += start.elapsed();
@@ -84,6 +88,7 @@ fn read_late_while_checking(
     late: &[SealedPair<'_>],
     sidecar: &Sidecar,
     times: &mut OpeningTimes,
+    on_progress: Option<&OnProgress>,
 ) -> Result<(Vec<SealedWork>, Vec<u64>), OpenError> {
     let OpeningTimes {
         index_check,
@@ -96,8 +101,9 @@ fn read_late_while_checking(
             .spawn_scoped(scope, || timed(index_check, || sidecar.damaged_segments()))
             .map_err(io_error("starting a thread"))?;
         let late: Result<Vec<_>, _> = timed(segments_again, || {
+            let mut reading = Reading::begin(disk, late, OpenStep::ReadLastSegments, on_progress)?;
             late.iter()
-                .map(|(header, next)| read_sealed(disk, header, next))
+                .map(|(header, next)| reading.read_sealed(header, next))
                 .collect()
         });
         let damaged = checking
@@ -154,20 +160,58 @@ impl ForgetOthers<'_> {
     }
 }
 
-/// Reads a sealed segment whole, and makes its index in memory.
-fn read_sealed(
-    disk: &Arc<dyn Disk>,
-    header: &SegmentHeader,
-    next: &SegmentHeader,
-) -> Result<SealedWork, OpenError> {
-    let segment = Arc::new(LiveSegment::new(header.number, header.first_position));
-    let sealed = scan_sealed(open_segment(disk, header)?, header, next, &segment)?;
-    Ok(SealedWork {
-        sealed,
-        segment,
-        // Before every frame of this process.
-        last_frame: 0,
-    })
+/// Reads sealed segments whole, and tells how far it has come.
+struct Reading<'a> {
+    disk: &'a Arc<dyn Disk>,
+    /// None if there is nothing to read.
+    progress: Option<StepProgress<'a>>,
+}
+
+impl<'a> Reading<'a> {
+    fn begin(
+        disk: &'a Arc<dyn Disk>,
+        segments: &[SealedPair<'_>],
+        step: OpenStep,
+        on_progress: Option<&'a OnProgress>,
+    ) -> Result<Self, OpenError> {
+        let mut bytes_total = 0;
+        for (header, _) in segments {
+            bytes_total += file_bytes(&*open_segment(disk, header)?)?;
+        }
+        let count = segments.len();
+        let progress =
+            (count > 0).then(|| StepProgress::begin(on_progress, step, count, bytes_total));
+        Ok(Self { disk, progress })
+    }
+
+    /// Reads the next one, and makes its index in memory.
+    fn read_sealed(
+        &mut self,
+        header: &SegmentHeader,
+        next: &SegmentHeader,
+    ) -> Result<SealedWork, OpenError> {
+        let segment = Arc::new(LiveSegment::new(header.number, header.first_position));
+        let file = open_segment(self.disk, header)?;
+        let bytes = file_bytes(&*file)?;
+        let sealed = scan_sealed(file, header, next, &segment, |offset| {
+            if let Some(progress) = &mut self.progress {
+                progress.read_up_to(offset);
+            }
+        })?;
+        if let Some(progress) = &mut self.progress {
+            progress.segment_done(bytes);
+        }
+        Ok(SealedWork {
+            sealed,
+            segment,
+            // Before every frame of this process.
+            last_frame: 0,
+        })
+    }
+}
+
+fn file_bytes(file: &dyn BlockReader) -> Result<u64, OpenError> {
+    file.len_bytes().map_err(io_error("reading a segment"))
 }
 
 fn open_segment(
@@ -244,9 +288,10 @@ pub(super) fn scan_sealed(
     header: &SegmentHeader,
     next: &SegmentHeader,
     segment: &LiveSegment,
+    read_up_to: impl FnMut(u64),
 ) -> Result<SealedSegment, OpenError> {
     let mut scan = SegmentScan::new(file, header);
-    let found = scan_frames(&mut scan, header, segment)?;
+    let found = scan_frames(&mut scan, header, segment, read_up_to)?;
     let end = scan.end();
     if end.last_hash != next.previous_hash || end.next_position != next.first_position {
         return Err(damaged(header, end.offset, end.next_position, found));

@@ -173,6 +173,17 @@ fn a_second_opener_gets_a_clear_error() {
     options().open(directory.path()).unwrap();
 }
 
+/// A process that is being started holds copies of all descriptors for a moment; this holds one for longer.
+#[test]
+fn a_closed_store_can_be_opened_again_while_a_copy_of_its_lock_is_about() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = options().open(directory.path()).unwrap();
+    let held = store.lock.lock().unwrap().as_ref().unwrap().try_clone();
+    store.close();
+    options().open(directory.path()).unwrap();
+    drop(held.unwrap());
+}
+
 /// Makes it look like a crash: whoever closed the store would have noted how far the journal had come.
 fn forget_clean_close(directory: &Path) {
     fs::remove_dir_all(directory.join("index")).unwrap();

@@ -52,6 +52,8 @@ impl Directory {
         let entries = match fs::read_dir(&self.index) {
             Ok(entries) => entries,
             Err(error) if error.kind() == ErrorKind::NotADirectory => return Ok(false),
+            // Something is there, see `exists`: a link to nowhere.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(unreadable(error)),
         };
         for entry in entries {

@@ -1,6 +1,8 @@
 //! What the tests of all tables share, and the tests of opening and of crashes.
 
+mod blobs;
 mod crash;
+mod disk;
 mod opening;
 
 use std::path::Path;
@@ -55,7 +57,16 @@ impl Segment {
         first_position: u64,
         streams: &[(StreamId, Version, usize)],
     ) -> Self {
-        const EVENT_BYTES: u32 = 137;
+        Self::with_events_of(137, number, first_position, streams)
+    }
+
+    /// The same, each event taking so many bytes.
+    pub(super) fn with_events_of(
+        event_bytes: u32,
+        number: u64,
+        first_position: u64,
+        streams: &[(StreamId, Version, usize)],
+    ) -> Self {
         let mut filled: Vec<(StreamId, Version, Vec<EventPlace>)> = streams
             .iter()
             .map(|(stream, first, _)| (stream.clone(), *first, Vec::new()))
@@ -67,7 +78,7 @@ impl Segment {
                 if round < *count {
                     places.push(EventPlace {
                         position_in_segment: next,
-                        offset: 64 + next * EVENT_BYTES,
+                        offset: 64 + next * event_bytes,
                     });
                     next += 1;
                 }
@@ -77,7 +88,7 @@ impl Segment {
             .step_by(40)
             .map(|at| FramePlace {
                 first_position: Position::new(first_position + u64::from(at)),
-                offset: 64 + at * EVENT_BYTES,
+                offset: 64 + at * event_bytes,
             })
             .collect();
         Self {
@@ -85,7 +96,7 @@ impl Segment {
                 number,
                 first_position: Position::new(first_position),
                 last_position: Position::new(first_position + u64::from(next.max(1)) - 1),
-                length_bytes: 64 + u64::from(next) * u64::from(EVENT_BYTES),
+                length_bytes: 64 + u64::from(next) * u64::from(event_bytes),
                 last_frame_hash: *blake3::hash(&number.to_le_bytes()).as_bytes(),
             },
             frames,

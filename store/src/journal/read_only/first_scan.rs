@@ -59,7 +59,7 @@ fn scan(
     let file = disk
         .open_reader(&header.file_name())
         .map_err(io_error("opening a segment"))?;
-    scan_sealed(file, header, next, &segment)?;
+    scan_sealed(file, header, next, &segment, |_| ())?;
     segment.shrink();
     Ok(Arc::new(segment))
 }

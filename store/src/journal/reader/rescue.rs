@@ -146,11 +146,12 @@ impl JournalReader {
         })?;
         let segment = LiveSegment::new(number, first_position);
         let mut scan = SegmentScan::new(file, &header);
-        let found = scan_frames(&mut scan, &header, &segment).map_err(|error| match error {
-            OpenError::Corrupt(damage) => ReadError::Corrupt(damage),
-            OpenError::Io(fault) => ReadError::Io(fault),
-            other => ReadError::Io(Fault::new(other.to_string())),
-        })?;
+        let found =
+            scan_frames(&mut scan, &header, &segment, |_| ()).map_err(|error| match error {
+                OpenError::Corrupt(damage) => ReadError::Corrupt(damage),
+                OpenError::Io(fault) => ReadError::Io(fault),
+                other => ReadError::Io(Fault::new(other.to_string())),
+            })?;
         let end = scan.end();
         if self.segments.first_position(number + 1) != Some(end.next_position) {
             return Err(self.damage(number, end.offset, end.next_position, found));

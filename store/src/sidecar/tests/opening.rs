@@ -1,3 +1,5 @@
+mod harms;
+
 use std::fs::{self, OpenOptions};
 use std::num::NonZeroU16;
 use std::os::unix::fs::FileExt;

@@ -20,6 +20,8 @@ mod disk;
 mod event_store;
 mod frame;
 mod frame_log;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod indexer;
 mod live_index;
 mod names;

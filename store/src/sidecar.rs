@@ -15,6 +15,8 @@
 
 mod directory;
 mod engine;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod meta;
 mod models;
 mod receipt;

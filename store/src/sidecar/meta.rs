@@ -34,30 +34,34 @@ pub(super) fn put_identity(engine: &Engine, store_id: [u8; 16]) -> Result<(), Fa
 /// The layout and the journal's identity; `None` if there is no whole record of them.
 pub(super) fn identity(engine: &Engine) -> Result<Option<(u16, [u8; 16])>, Fault> {
     let value = engine.get(Table::Meta, IDENTITY_KEY)?;
-    Ok(value.and_then(|value| {
-        let mut reader = Reader::new(unseal(IDENTITY_KEY, &value)?);
-        if reader.u8()? != FORMAT {
-            return None;
-        }
-        let layout = reader.u16()?;
-        let store_id = reader.array()?;
-        reader.end()?;
-        Some((layout, store_id))
-    }))
+    Ok(value.and_then(|value| decode_identity(&value)))
+}
+
+pub(super) fn decode_identity(value: &[u8]) -> Option<(u16, [u8; 16])> {
+    let mut reader = Reader::new(unseal(IDENTITY_KEY, value)?);
+    if reader.u8()? != FORMAT {
+        return None;
+    }
+    let layout = reader.u16()?;
+    let store_id = reader.array()?;
+    reader.end()?;
+    Some((layout, store_id))
 }
 
 /// The last generation that the engine knows; `None` if it knows none.
 pub(super) fn generation(engine: &Engine) -> Result<Option<u64>, Fault> {
     let value = engine.get(Table::Meta, GENERATION_KEY)?;
-    Ok(value.and_then(|value| {
-        let mut reader = Reader::new(unseal(GENERATION_KEY, &value)?);
-        if reader.u8()? != FORMAT {
-            return None;
-        }
-        let generation = reader.u64()?;
-        reader.end()?;
-        Some(generation)
-    }))
+    Ok(value.and_then(|value| decode_generation(&value)))
+}
+
+pub(super) fn decode_generation(value: &[u8]) -> Option<u64> {
+    let mut reader = Reader::new(unseal(GENERATION_KEY, value)?);
+    if reader.u8()? != FORMAT {
+        return None;
+    }
+    let generation = reader.u64()?;
+    reader.end()?;
+    Some(generation)
 }
 
 impl Sidecar {

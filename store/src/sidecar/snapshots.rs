@@ -31,7 +31,7 @@ use uuid::Uuid;
 
 use super::Sidecar;
 use super::engine::{Batch, Bytes, Table};
-use super::value::{Reader, SEAL_BYTES, VALUE_BYTES_MAX, seal, unseal};
+use super::value::{Reader, SEAL_BYTES, UNSEEN_BYTES_MAX, VALUE_BYTES_MAX, seal, unseal};
 use crate::error::Fault;
 use crate::event::{Codec, Payload};
 use crate::position::Version;
@@ -278,23 +278,34 @@ impl Sidecar {
         parts: u32,
         length: usize,
     ) -> Result<Vec<u8>, Fault> {
-        let mut state = Vec::with_capacity(length);
         let mut entries =
             self.engine
                 .range(Table::Snapshots, &part_key(key, 0), &end_key(stream))?;
-        for part in 0..parts {
-            match entries.forward()? {
-                Some((found, value))
-                    if *found == *part_key(key, part) && state.len() + value.len() <= length =>
-                {
-                    state.extend_from_slice(&value);
-                }
-                _ => break,
-            }
-        }
-        Ok(state)
+        join_parts(key, parts, length, || entries.forward())
     }
 }
 
+fn join_parts(
+    key: &[u8],
+    parts: u32,
+    length: usize,
+    mut next: impl FnMut() -> Result<Option<(Bytes, Bytes)>, Fault>,
+) -> Result<Vec<u8>, Fault> {
+    let mut state = Vec::with_capacity(length.min(UNSEEN_BYTES_MAX));
+    for part in 0..parts {
+        match next()? {
+            Some((found, value))
+                if *found == *part_key(key, part) && state.len() + value.len() <= length =>
+            {
+                state.extend_from_slice(&value);
+            }
+            _ => break,
+        }
+    }
+    Ok(state)
+}
+
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 #[cfg(test)]
 mod tests;

@@ -171,3 +171,9 @@ fn a_snapshot_above_the_limit_is_refused() {
     assert!(fault.to_string().contains(account.as_str()), "{fault}");
     assert_eq!(entries(&sidecar).len(), 0);
 }
+
+#[test]
+fn a_claim_of_length_gets_little_room_before_the_parts_are_there() {
+    let state = join_parts(b"acme\0", u32::MAX, SNAPSHOT_BYTES_MAX, || Ok(None)).unwrap();
+    assert!(state.is_empty() && state.capacity() <= UNSEEN_BYTES_MAX);
+}

@@ -11,4 +11,5 @@ mod crash;
 mod domains;
 mod durable_writes;
 mod format;
+mod format_reader;
 mod readme;

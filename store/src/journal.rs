@@ -22,6 +22,8 @@ mod frame;
 mod frame_log;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+#[cfg(test)]
+mod format_example;
 mod indexer;
 mod live_index;
 mod names;

@@ -1,4 +1,5 @@
-//! What a released version wrote, every later build reads: `fixtures/format-1` is a store as version 0.1.0 left it.
+//! What a released version wrote, every later build reads: `fixtures/format-1` is a store as version 0.1.0 left it, and
+//! each further `fixtures/format-*` one as a later version did.
 
 use std::fmt::Write;
 use std::fs;
@@ -12,20 +13,32 @@ use foldhouse_store::{
 };
 use uuid::Uuid;
 
-fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/format-1")
+/// Where [`write_the_fixture`] puts the next one: format 1 with records of what was appended together, and of closing.
+const NEXT_FIXTURE: &str = "format-1b";
+
+fn fixture_directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
-fn options() -> JournalOptions {
+/// Every store that was frozen.
+pub(crate) fn fixtures() -> Vec<PathBuf> {
+    let entries = fs::read_dir(fixture_directory()).unwrap();
+    let mut fixtures: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    fixtures.sort();
+    assert!(fixtures.iter().any(|path| path.ends_with("format-1")));
+    fixtures
+}
+
+pub(crate) fn options() -> JournalOptions {
     JournalOptions::new().segment_bytes(256 << 10)
 }
 
-fn stream(id: &str) -> StreamId {
+pub(crate) fn stream(id: &str) -> StreamId {
     StreamId::new("acme", "gl-account", id).unwrap()
 }
 
 /// One line for each event, with everything that it carries.
-fn listing(events: &[RecordedEvent]) -> String {
+pub(crate) fn listing(events: &[RecordedEvent]) -> String {
     let mut text = String::new();
     for event in events {
         let RecordedEvent {
@@ -61,7 +74,7 @@ fn listing(events: &[RecordedEvent]) -> String {
     text
 }
 
-async fn all_events(store: &JournalStore) -> Vec<RecordedEvent> {
+pub(crate) async fn all_events(store: &JournalStore) -> Vec<RecordedEvent> {
     let mut events = Vec::new();
     let mut after = Position::BEFORE_FIRST;
     loop {
@@ -74,7 +87,7 @@ async fn all_events(store: &JournalStore) -> Vec<RecordedEvent> {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -89,10 +102,16 @@ fn copy(from: &Path, to: &Path) {
 
 #[tokio::test]
 async fn a_store_of_format_1_reads_and_goes_on() {
-    let expected = fs::read_to_string(fixture().join("events.txt")).unwrap();
+    for fixture in fixtures() {
+        reads_and_goes_on(&fixture).await;
+    }
+}
+
+async fn reads_and_goes_on(fixture: &Path) {
+    let expected = fs::read_to_string(fixture.join("events.txt")).unwrap();
     for with_index in [true, false] {
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        copy(&fixture(), directory.path());
+        copy(fixture, directory.path());
         if !with_index {
             fs::remove_dir_all(directory.path().join("index")).unwrap();
         }
@@ -136,17 +155,28 @@ async fn a_store_of_format_1_reads_and_goes_on() {
     }
 }
 
-/// `cargo test -p foldhouse-tests -- --ignored write_the_fixture`, once, before a release that changes a format: into a
-/// new directory, never over an old one.
+/// `cargo test -p foldhouse-tests -- --ignored write_the_fixture`, once, before a release that changes a format: into the
+/// new directory [`NEXT_FIXTURE`], never over an old one.
 #[tokio::test]
 #[ignore = "writes the fixture of the current format"]
 async fn write_the_fixture() {
-    let directory = fixture();
+    let directory = fixture_directory().join(NEXT_FIXTURE);
     assert!(
         !directory.exists(),
         "a fixture that was released is never written again"
     );
     let store = options().open(&directory).unwrap();
+    fill(&store).await;
+    fs::write(
+        directory.join("events.txt"),
+        listing(&all_events(&store).await),
+    )
+    .unwrap();
+    store.close();
+}
+
+/// Appends twelve events in every shape, so that there are three segments, and keeps a snapshot and a row.
+pub(crate) async fn fill(store: &JournalStore) {
     let append = |id: &str, events: Vec<NewEvent>| {
         store.append(Append::to(stream(id), ExpectedVersion::Any, events))
     };
@@ -219,10 +249,4 @@ async fn write_the_fixture() {
         .commit("balances", checkpoint, vec![row])
         .await
         .unwrap();
-    fs::write(
-        directory.join("events.txt"),
-        listing(&all_events(&store).await),
-    )
-    .unwrap();
-    store.close();
 }

@@ -12,6 +12,7 @@ mod crash;
 mod domains;
 mod durable_writes;
 mod format;
+mod format_reader;
 mod index_damage;
 #[cfg(target_os = "linux")]
 mod power;

@@ -5,8 +5,8 @@
 //! added with `#[serde(default)]` reads old events.
 
 mod decode;
-mod depth;
 mod encode;
+mod structure;
 
 use foldhouse_store::{Codec, RecordedEvent};
 

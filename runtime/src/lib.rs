@@ -152,6 +152,14 @@ mod snapshots;
 mod supervisor;
 mod work;
 
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+#[allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a broken promise must be seen"
+)]
+pub mod fuzzing;
 #[cfg(test)]
 mod tests;
 

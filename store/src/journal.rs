@@ -25,6 +25,10 @@ mod event_store;
 mod follower;
 mod frame;
 mod frame_log;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+#[cfg(test)]
+mod format_example;
 mod indexer;
 mod live_index;
 mod names;

@@ -42,6 +42,14 @@ mod journal;
 mod varint;
 mod bytes_io;
 mod sidecar;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+#[allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a broken promise must be seen"
+)]
+pub mod fuzzing;
 
 pub use append::{
     APPEND_EVENTS_MAX, APPEND_STREAMS_MAX, Append, Appended, OnSettled, StreamAppend, Verdict,

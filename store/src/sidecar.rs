@@ -17,6 +17,8 @@
 mod commands;
 mod directory;
 mod engine;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod meta;
 mod models;
 mod receipt;

@@ -1,4 +1,4 @@
-use std::fmt::Display;
+use std::fmt::{self, Display, Write};
 use std::panic::catch_unwind;
 
 use foldhouse_store::{Codec, RecordedEvent};
@@ -11,7 +11,11 @@ use serde::de::{
 
 use crate::refusal::panic_message;
 
+use super::structure::{Unsound, check};
 use super::{EVENT_PAYLOAD_BYTES_MAX, EventCodecError, NESTING_DEPTH_MAX};
+
+/// The most of an error's text that is kept, in bytes: serde repeats what it refuses, however long.
+const WHAT_BYTES_MAX: usize = 300;
 
 /// Reads one event.
 pub(crate) fn decode<E: DeserializeOwned>(event: &RecordedEvent) -> Result<E, EventCodecError> {
@@ -51,12 +55,24 @@ pub(crate) fn decode<E: DeserializeOwned>(event: &RecordedEvent) -> Result<E, Ev
 pub(crate) fn decode_value<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     // Unwind safe: nothing is left of a value that panics while it is read.
     let decoded = catch_unwind(|| {
-        let mut content = message_pack(bytes);
-        let value = T::deserialize(&mut content).map_err(|error| error.to_string())?;
-        at_end(content).map_err(|failure| failure.to_string())?;
-        Ok(value)
+        read_whole(bytes, |content| T::deserialize(content)).map_err(|failure| failure.to_string())
     });
-    decoded.unwrap_or_else(|panic| Err(format!("reading it panicked: {}", panic_message(panic))))
+    decoded.unwrap_or_else(|panic| {
+        let message = panic_message(panic);
+        Err(brief(format_args!("reading it panicked: {message}")))
+    })
+}
+
+/// Reads one value that fills `bytes` exactly, and takes memory only for what is really in them.
+fn read_whole<'de, T>(
+    bytes: &'de [u8],
+    read: impl FnOnce(&mut MessagePack<'de>) -> Result<T, rmp_serde::decode::Error>,
+) -> Result<T, Failure> {
+    check(bytes)?;
+    let mut content = message_pack(bytes);
+    let value = read(&mut content)?;
+    at_end(content)?;
+    Ok(value)
 }
 
 type MessagePack<'de> = rmp_serde::Deserializer<ReadRefReader<'de, [u8]>>;
@@ -84,7 +100,7 @@ enum Failure {
 }
 
 impl Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownVariant => f.write_str("unknown variant"),
             Self::Other(what) => f.write_str(what),
@@ -96,7 +112,7 @@ impl std::error::Error for Failure {}
 
 impl serde::de::Error for Failure {
     fn custom<T: Display>(message: T) -> Self {
-        Self::Other(message.to_string())
+        Self::Other(brief(message))
     }
 
     fn unknown_variant(_variant: &str, _expected: &'static [&'static str]) -> Self {
@@ -106,8 +122,38 @@ impl serde::de::Error for Failure {
 
 impl From<rmp_serde::decode::Error> for Failure {
     fn from(error: rmp_serde::decode::Error) -> Self {
-        Self::Other(error.to_string())
+        Self::Other(brief(error))
     }
+}
+
+impl From<Unsound> for Failure {
+    fn from(unsound: Unsound) -> Self {
+        Self::Other(unsound.to_string())
+    }
+}
+
+/// The text of an error, cut off at [`WHAT_BYTES_MAX`].
+fn brief(error: impl Display) -> String {
+    struct Brief(String);
+
+    impl Write for Brief {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            let room = WHAT_BYTES_MAX.saturating_sub(self.0.len());
+            if text.len() <= room {
+                self.0.push_str(text);
+                return Ok(());
+            }
+            let fits = (0..=room).rev().find_map(|end| text.get(..end));
+            self.0.push_str(fits.unwrap_or_default());
+            self.0.push_str("...");
+            // Nothing more is written.
+            Err(fmt::Error)
+        }
+    }
+
+    let mut text = Brief(String::new());
+    let _ = write!(text, "{error}");
+    text.0
 }
 
 /// An enum whose variant name and content come from different places.
@@ -161,10 +207,7 @@ impl<'de> Content<'de> {
         self,
         read: impl FnOnce(&mut MessagePack<'de>) -> Result<T, rmp_serde::decode::Error>,
     ) -> Result<T, Failure> {
-        let mut content = message_pack(self.0);
-        let value = read(&mut content)?;
-        at_end(content)?;
-        Ok(value)
+        read_whole(self.0, read)
     }
 }
 

@@ -8,7 +8,7 @@ use serde::ser::{
 
 use smallvec::SmallVec;
 
-use super::depth::is_too_deep;
+use super::structure::check;
 use super::{EVENT_PAYLOAD_BYTES_MAX, EventCodecError, NESTING_DEPTH_MAX};
 
 /// Writes the content of the event's variant into `payload` (cleared first) and gives its event type.
@@ -34,9 +34,12 @@ pub(crate) fn encode<E: Serialize>(
             bytes: payload.len(),
         });
     }
-    if is_too_deep(payload) {
+    // Each level takes a byte at least, and most events are not much longer.
+    if payload.len() > NESTING_DEPTH_MAX
+        && let Err(unsound) = check(payload)
+    {
         return Err(EventCodecError::Encode(format!(
-            "the values of {event_type} nest deeper than {NESTING_DEPTH_MAX}, which cannot be read back"
+            "{event_type} could not be read back: {unsound}"
         )));
     }
     Ok(event_type)

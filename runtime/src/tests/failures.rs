@@ -142,12 +142,12 @@ async fn an_event_that_this_build_does_not_know_is_named_and_stays_untouched() {
 
 #[tokio::test]
 async fn an_apply_or_a_deserialize_that_panics_on_a_recorded_event_names_the_event() {
-    for (event_type, said) in [
-        ("Broken", "apply was told to panic"),
-        ("Unwritable", "deserialize was told to panic"),
+    for (event_type, payload, said) in [
+        ("Broken", vec![], "apply was told to panic"),
+        ("Unwritable", vec![0xc0], "deserialize was told to panic"),
     ] {
         let store = Arc::new(MemoryStore::new());
-        record(&store, event_type, Payload::message_pack(vec![])).await;
+        record(&store, event_type, Payload::message_pack(payload)).await;
         let runtime = start(&store).await;
         let error = counter(&runtime).send(Add(1)).await.unwrap_err();
         let CommandError::Unreadable(unreadable) = error else {

@@ -41,6 +41,9 @@ pub(crate) const RECORD_PREFIX_BYTES: usize = 8;
 /// Every fixed and optional field at its longest, without texts, metadata and payload.
 const FIELD_BYTES_MAX: usize = RECORD_PREFIX_BYTES + 29 + VARINT_BYTES_MAX + 3 + 1 + 8 + 32 + 1 + 4;
 
+/// No stream ever gets here: versions can be added up without a look at the end of a `u64`.
+const VERSION_MAX: u64 = u64::MAX >> 1;
+
 const KIND_EVENT: u8 = 1;
 const KIND_OPTIONAL: u8 = 128;
 
@@ -226,8 +229,15 @@ pub(crate) fn decode_recorded_at(content: &[u8]) -> Option<Timestamp> {
 pub(crate) fn decode_place<'a>(content: &'a [u8]) -> Option<(StreamParts<'a>, Version)> {
     let mut fields = Fields::new(content);
     fields.bytes(1 + 1 + 1 + 2 + 8 + 16)?;
-    let version = Version::new(fields.varint()?);
+    let version = take_version(&mut fields)?;
     Some((StreamParts::decode(&mut fields)?, version))
+}
+
+fn take_version(fields: &mut Fields<'_>) -> Option<Version> {
+    let version = fields.varint()?;
+    (1..=VERSION_MAX)
+        .contains(&version)
+        .then_some(Version::new(version))
 }
 
 /// The three parts of a stream id, borrowed from a record.
@@ -274,7 +284,7 @@ pub(crate) fn decode(
     let schema_version = fields.u16()?;
     let recorded_at = Timestamp::from_unix_micros(fields.i64()?);
     let id = Uuid::from_bytes(fields.array()?);
-    let version = Version::new(fields.varint()?);
+    let version = take_version(&mut fields)?;
     let stream = names.stream(StreamParts::decode(&mut fields)?)?;
     let event_type = names.event_type(short_text(&mut fields)?);
     let has = |bit: u8| flags & bit != 0;

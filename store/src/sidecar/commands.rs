@@ -331,5 +331,7 @@ impl Sidecar {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 #[cfg(test)]
 mod tests;

@@ -37,16 +37,18 @@ pub(super) fn put_identity(engine: &Engine, store_id: [u8; 16]) -> Result<(), Fa
 /// The layout and the journal's identity; `None` if there is no whole record of them.
 pub(super) fn identity(engine: &Engine) -> Result<Option<(u16, [u8; 16])>, Fault> {
     let value = engine.get(Table::Meta, IDENTITY_KEY)?;
-    Ok(value.and_then(|value| {
-        let mut reader = Reader::new(unseal(IDENTITY_KEY, &value)?);
-        if reader.u8()? != FORMAT {
-            return None;
-        }
-        let layout = reader.u16()?;
-        let store_id = reader.array()?;
-        reader.end()?;
-        Some((layout, store_id))
-    }))
+    Ok(value.and_then(|value| decode_identity(&value)))
+}
+
+pub(super) fn decode_identity(value: &[u8]) -> Option<(u16, [u8; 16])> {
+    let mut reader = Reader::new(unseal(IDENTITY_KEY, value)?);
+    if reader.u8()? != FORMAT {
+        return None;
+    }
+    let layout = reader.u16()?;
+    let store_id = reader.array()?;
+    reader.end()?;
+    Some((layout, store_id))
 }
 
 /// The last generation that the engine knows; `None` if it knows none.
@@ -66,15 +68,22 @@ pub(super) fn put_journal_head(engine: &Engine, head: Position) -> Result<(), Fa
 
 fn number(engine: &Engine, key: &[u8]) -> Result<Option<u64>, Fault> {
     let value = engine.get(Table::Meta, key)?;
-    Ok(value.and_then(|value| {
-        let mut reader = Reader::new(unseal(key, &value)?);
-        if reader.u8()? != FORMAT {
-            return None;
-        }
-        let number = reader.u64()?;
-        reader.end()?;
-        Some(number)
-    }))
+    Ok(value.and_then(|value| decode_number(key, &value)))
+}
+
+fn decode_number(key: &[u8], value: &[u8]) -> Option<u64> {
+    let mut reader = Reader::new(unseal(key, value)?);
+    if reader.u8()? != FORMAT {
+        return None;
+    }
+    let number = reader.u64()?;
+    reader.end()?;
+    Some(number)
+}
+
+#[cfg(any(test, fuzzing))]
+pub(super) fn decode_generation(value: &[u8]) -> Option<u64> {
+    decode_number(GENERATION_KEY, value)
 }
 
 fn put_number(engine: &Engine, key: &[u8], number: u64) -> Result<(), Fault> {

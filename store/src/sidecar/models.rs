@@ -293,5 +293,7 @@ fn checked(
         .collect())
 }
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 #[cfg(test)]
 mod tests;

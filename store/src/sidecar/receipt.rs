@@ -45,7 +45,7 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(SLOT_BYTES);
         bytes.extend_from_slice(&MAGIC);
         bytes.push(if self.condemned { FLAG_CONDEMNED } else { 0 });
@@ -58,7 +58,7 @@ impl Slot {
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(unseal(&[], bytes)?);
         if reader.array()? != MAGIC {
             return None;

@@ -236,5 +236,7 @@ impl Left {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,8 @@
 //! a crash left half done, and what belongs to a journal that was replaced, is passed over as if it were not there.
 
 mod chunk;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod upkeep;
 mod walk;
 

@@ -6,6 +6,9 @@ use crate::varint::take_varint;
 /// its own, which it never syncs: many values share a page, so each has to stay small.
 pub(super) const VALUE_BYTES_MAX: usize = 4_096;
 
+/// What a value that is kept in parts gets room for on the word of its header alone.
+pub(super) const UNSEEN_BYTES_MAX: usize = 1 << 20;
+
 /// The bytes that [`seal`] adds.
 pub(super) const SEAL_BYTES: usize = 4;
 

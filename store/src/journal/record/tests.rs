@@ -127,3 +127,58 @@ fn a_record_moved_to_another_position_is_noticed() {
             .is_intact(Position::new(10))
     );
 }
+
+#[test]
+fn a_version_that_no_stream_has_is_refused() {
+    let stream = StreamId::new("acme", "gl-account", "1000").unwrap();
+    let event = NewEvent::new(Uuid::from_u128(7), "Debited", Payload::default());
+    for (version, is_possible) in [
+        (0, false),
+        (1, true),
+        (u64::MAX >> 1, true),
+        (1 << 63, false),
+        (u64::MAX, false),
+    ] {
+        let mut bytes = Vec::new();
+        let (version, at) = (Version::new(version), Timestamp::default());
+        encode(&mut bytes, &stream, version, at, &event);
+        let frame = Bytes::from(bytes);
+        let raw = RawRecord::next(&mut Fields::new(&frame)).unwrap();
+        let read = decode(&frame, raw.content, Position::new(1), &mut Names::default());
+        assert_eq!(read.is_some(), is_possible, "{version}");
+        assert_eq!(decode_place(raw.content).is_some(), is_possible);
+    }
+}
+
+/// A number of entries or a length is believed only as far as bytes are there.
+#[test]
+fn a_record_that_claims_more_than_it_holds_is_refused() {
+    let stream = StreamId::new("acme", "gl-account", "1000").unwrap();
+    let mut event = NewEvent::new(Uuid::from_u128(7), "Debited", Payload::default());
+    event.metadata.insert("key".to_owned(), "value".to_owned());
+    let mut bytes = Vec::new();
+    encode(
+        &mut bytes,
+        &stream,
+        Version::new(1),
+        Timestamp::default(),
+        &event,
+    );
+    let (head, metadata) =
+        bytes[RECORD_PREFIX_BYTES..].split_at(bytes.len() - RECORD_PREFIX_BYTES - 11);
+    assert_eq!(metadata, b"\x01\x03key\x05value");
+    for hostile in [
+        // 2^60 entries, a key and a value of 2^62 bytes, a number in more bytes than it needs.
+        &b"\x80\x80\x80\x80\x80\x80\x80\x80\x10\x03key\x05value"[..],
+        b"\x01\x80\x80\x80\x80\x80\x80\x80\x80\x40key",
+        b"\x01\x03key\x80\x80\x80\x80\x80\x80\x80\x80\x40value",
+        b"\x81\x00\x03key\x05value",
+        b"\x01\x03key\x05val",
+    ] {
+        let frame = Bytes::from([head, hostile].concat());
+        let read = decode(&frame, &frame, Position::new(1), &mut Names::default());
+        assert_eq!(read, None, "{hostile:x?}");
+    }
+    let long = [&u32::MAX.to_le_bytes()[..], &[0; 40]].concat();
+    assert!(RawRecord::next(&mut Fields::new(&long)).is_none());
+}

@@ -1,7 +1,7 @@
 //! How the value of a row is kept: whole, or in parts. The bytes are described in `models.rs`.
 
 use super::super::engine::Bytes;
-use super::super::value::{Reader, SEAL_BYTES, VALUE_BYTES_MAX, seal, unseal};
+use super::super::value::{Reader, SEAL_BYTES, UNSEEN_BYTES_MAX, VALUE_BYTES_MAX, seal, unseal};
 use super::{Prefix, ROW_BYTES_MAX};
 use crate::error::Fault;
 
@@ -102,7 +102,7 @@ pub(super) fn join(
     hash: [u8; HASH_BYTES],
     part: impl Fn(u32) -> Result<Option<Bytes>, Fault>,
 ) -> Result<Option<Vec<u8>>, Fault> {
-    let mut value = Vec::with_capacity(length);
+    let mut value = Vec::with_capacity(length.min(UNSEEN_BYTES_MAX));
     for number in 0.. {
         if value.len() >= length {
             break;

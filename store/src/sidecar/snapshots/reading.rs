@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 
 use super::super::Sidecar;
 use super::super::engine::{Bytes, Range, Table};
+use super::super::value::UNSEEN_BYTES_MAX;
 use super::SNAPSHOT_BYTES_MAX;
 use super::kept::{Header, PartKeys, header_key, single_key, version_in};
 use crate::error::Fault;
@@ -185,22 +186,31 @@ impl Sidecar {
         }))
     }
 
-    /// Puts the parts together, as far as they are there in order and no longer than `length`.
     fn join_parts(&self, keys: &PartKeys, parts: u32, length: usize) -> Result<Vec<u8>, Fault> {
-        let mut state = Vec::with_capacity(length);
         let mut entries = self
             .engine
             .range(Table::Snapshots, &keys.key(0), keys.end())?;
-        for part in 0..parts {
-            match entries.forward()? {
-                Some((found, value))
-                    if *found == *keys.key(part) && state.len() + value.len() <= length =>
-                {
-                    state.extend_from_slice(&value);
-                }
-                _ => break,
-            }
-        }
-        Ok(state)
+        join_parts(keys, parts, length, || entries.forward())
     }
+}
+
+/// Puts the parts together, as far as they are there in order and no longer than `length`.
+pub(super) fn join_parts(
+    keys: &PartKeys,
+    parts: u32,
+    length: usize,
+    mut next: impl FnMut() -> Result<Option<(Bytes, Bytes)>, Fault>,
+) -> Result<Vec<u8>, Fault> {
+    let mut state = Vec::with_capacity(length.min(UNSEEN_BYTES_MAX));
+    for part in 0..parts {
+        match next()? {
+            Some((found, value))
+                if *found == *keys.key(part) && state.len() + value.len() <= length =>
+            {
+                state.extend_from_slice(&value);
+            }
+            _ => break,
+        }
+    }
+    Ok(state)
 }

@@ -328,3 +328,10 @@ fn a_part_that_belongs_to_no_snapshot_goes_with_the_next_save() {
         .unwrap();
     assert_eq!(entries(&sidecar), whole);
 }
+
+#[test]
+fn a_claim_of_length_gets_little_room_before_the_parts_are_there() {
+    let keys = PartKeys::of(&stream("1"), version(5));
+    let state = reading::join_parts(&keys, u32::MAX, SNAPSHOT_BYTES_MAX, || Ok(None)).unwrap();
+    assert!(state.is_empty() && state.capacity() <= super::super::value::UNSEEN_BYTES_MAX);
+}

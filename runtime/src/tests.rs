@@ -12,6 +12,7 @@ mod lifecycle;
 mod projections;
 mod snapshots;
 mod stress;
+mod transactions;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -10,15 +10,15 @@ use foldhouse_store::{Append, NewEvent, Payload, SnapshotStore};
 use tokio::task::{JoinHandle, JoinSet};
 use uuid::Uuid;
 
-fn at(runtime: &Runtime, id: &str) -> AggregateRef<Counter> {
+pub(super) fn at(runtime: &Runtime, id: &str) -> AggregateRef<Counter> {
     runtime.aggregate("acme", id).unwrap()
 }
 
-async fn count(counter: &AggregateRef<Counter>) -> u64 {
+pub(super) async fn count(counter: &AggregateRef<Counter>) -> u64 {
     counter.query(|state| state.count).await.unwrap()
 }
 
-async fn over_memory() -> (Arc<MemoryStore>, Runtime) {
+pub(super) async fn over_memory() -> (Arc<MemoryStore>, Runtime) {
     let store = Arc::new(MemoryStore::new());
     let runtime = start(&store).await;
     (store, runtime)
@@ -235,7 +235,7 @@ async fn an_unreadable_aggregate_fails_the_transaction_and_lets_the_others_go_on
     assert_eq!(a.send(Add(1)).await.unwrap(), 1);
 }
 
-fn transfer(
+pub(super) fn transfer(
     runtime: &Runtime,
     steps: [(&AggregateRef<Counter>, u64); 2],
 ) -> JoinHandle<Result<Vec<u64>, TransactionError>> {
@@ -248,7 +248,7 @@ fn transfer(
 }
 
 /// Two counters that live, whose next appends are held back, and how many were submitted so far.
-async fn held() -> (Arc<HeldStore>, Runtime, [AggregateRef<Counter>; 2], usize) {
+pub(super) async fn held() -> (Arc<HeldStore>, Runtime, [AggregateRef<Counter>; 2], usize) {
     let store = HeldStore::new();
     let runtime = start(&store).await;
     let counters = [at(&runtime, "a"), at(&runtime, "b")];

@@ -59,11 +59,18 @@ impl Plan {
         let mut participants: Vec<Box<dyn Participant>> = Vec::with_capacity(sorted.len());
         for next in sorted {
             match participants.last_mut() {
-                Some(last) if last.stream() == next.stream() => last.absorb(next),
+                Some(last) if last.is_same_aggregate(&*next) => last.absorb(next),
                 _ => participants.push(next),
             }
         }
         participants
+    }
+}
+
+impl dyn Participant {
+    /// Another runtime may have an aggregate of the same stream.
+    fn is_same_aggregate(&self, other: &dyn Participant) -> bool {
+        self.stream() == other.stream() && Arc::ptr_eq(self.shared(), other.shared())
     }
 }
 
@@ -79,7 +86,7 @@ impl std::fmt::Debug for Plan {
 pub(super) trait Participant: Send + Any {
     fn stream(&self) -> &StreamId;
     fn shared(&self) -> &Arc<Shared>;
-    /// Takes over the steps of another one of the same stream.
+    /// Takes over the steps of another one of the same aggregate.
     fn absorb(&mut self, other: Box<dyn Participant>);
     /// Takes a place if there is one at once.
     fn try_admit(&mut self) -> bool;
@@ -111,7 +118,7 @@ impl<A: Aggregate> Participant for Enlisted<A> {
 
     fn absorb(&mut self, other: Box<dyn Participant>) {
         let other: Box<dyn Any> = other;
-        // A stream has one slot, and so one type.
+        // In one runtime a stream has one slot, and so one type.
         if let Ok(other) = other.downcast::<Self>() {
             self.steps.extend(other.steps);
         }

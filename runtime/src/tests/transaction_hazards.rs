@@ -1,8 +1,11 @@
 //! What an adversary would try with transactions.
 
 use super::counter::*;
-use super::transactions::{at, over_memory};
+use super::held_store::not_recorded;
+use super::transactions::{at, count, held, over_memory, transfer};
+use super::*;
 use crate::*;
+use foldhouse_store::{Append, NewEvent, Payload};
 
 #[tokio::test]
 async fn a_step_for_another_runtime_is_refused_also_if_its_stream_is_one_of_ours() {
@@ -17,4 +20,48 @@ async fn a_step_for_another_runtime_is_refused_also_if_its_stream_is_one_of_ours
         );
     }
     assert_eq!(store.head(), Position::BEFORE_FIRST);
+}
+
+#[tokio::test]
+async fn nothing_is_recorded_on_a_state_that_was_voided_while_its_actor_was_held() {
+    let (store, runtime, [a, _], submitted) = held().await;
+    let single = tokio::spawn({
+        let a = a.clone();
+        async move { a.send(Add(100)).await }
+    });
+    store.until_submitted(submitted + 1).await;
+    // `c` hydrates, which the store holds back: `a` has agreed and waits.
+    let c = at(&runtime, "c");
+    let transfer = transfer(&runtime, [(&a, 1), (&c, 1)]);
+    store.until_submitted(submitted + 2).await;
+    settle().await;
+    store.fail_one(not_recorded());
+    single.await.unwrap().unwrap_err();
+    // Another writer takes the version of what is gone, so the store cannot tell.
+    let payload = rmp_serde::to_vec_named(&CounterEvent::Added { by: 5 }).unwrap();
+    let event = NewEvent::new(
+        SystemClock.new_id(),
+        "Added",
+        Payload::message_pack(payload),
+    );
+    let append = Append::to(
+        a.stream().clone(),
+        ExpectedVersion::Exact(Version::new(1)),
+        [event],
+    );
+    store.inner.append(append).await.unwrap();
+    let head = store.head();
+    store.let_go();
+    let error = transfer.await.unwrap().unwrap_err();
+    assert!(
+        matches!(
+            error,
+            TransactionError::NotRecorded {
+                reason: NotRecorded::Voided
+            }
+        ),
+        "{error}"
+    );
+    assert_eq!(store.head(), head);
+    assert_eq!(count(&c).await, 0);
 }

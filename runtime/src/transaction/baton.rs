@@ -12,6 +12,7 @@ use crate::aggregate::Aggregate;
 use crate::cell::Cell;
 use crate::command::{CommandContext, CommandMeta};
 use crate::command_options::CommandOptions;
+use crate::refusal::NotRecorded;
 
 /// What a transaction is run for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +105,12 @@ impl Baton {
         if !has_events || self.purpose == Purpose::DryRun {
             self.confirm(store, Ok(()));
             return;
+        }
+        // The actors that hold could not look themselves. The store cannot tell once another writer has taken the
+        // versions of what is gone.
+        if self.stakes.iter().any(|stake| stake.is_voided(false)) {
+            let reason = NotRecorded::Voided;
+            return self.abort(TransactionError::NotRecorded { reason });
         }
         let Self {
             mut parts,

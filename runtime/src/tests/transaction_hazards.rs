@@ -1,5 +1,9 @@
 //! What an adversary would try with transactions.
 
+use std::future::Future;
+use std::sync::Mutex;
+use std::task::{Context, Poll, Wake, Waker};
+
 use super::counter::*;
 use super::held_store::not_recorded;
 use super::transactions::{at, count, held, over_memory, transfer};
@@ -64,4 +68,59 @@ async fn nothing_is_recorded_on_a_state_that_was_voided_while_its_actor_was_held
     );
     assert_eq!(store.head(), head);
     assert_eq!(count(&c).await, 0);
+}
+
+/// Looks how many places are taken at the moment in which the caller is told.
+struct Told {
+    counters: [AggregateRef<Counter>; 2],
+    taken: Mutex<Vec<usize>>,
+}
+
+impl Wake for Told {
+    fn wake(self: Arc<Self>) {
+        let taken = self.counters.iter();
+        let taken = taken.map(|counter| counter.slot().admission.inside()).sum();
+        self.taken.lock().unwrap().push(taken);
+    }
+}
+
+async fn places_when_told<S: Steps>(
+    runtime: &Runtime,
+    counters: [&AggregateRef<Counter>; 2],
+    steps: S,
+) -> (Vec<usize>, TransactionError) {
+    let told = Arc::new(Told {
+        counters: counters.map(Clone::clone),
+        taken: Mutex::default(),
+    });
+    let waker = Waker::from(Arc::clone(&told));
+    let mut context = Context::from_waker(&waker);
+    let mut transaction = Box::pin(runtime.transact(steps));
+    assert!(transaction.as_mut().poll(&mut context).is_pending());
+    settle().await;
+    let Poll::Ready(Err(error)) = transaction.as_mut().poll(&mut context) else {
+        panic!("it is answered with an error");
+    };
+    let taken = told.taken.lock().unwrap().clone();
+    (taken, error)
+}
+
+#[tokio::test]
+async fn who_is_told_of_a_failure_finds_all_places_free_again() {
+    let (_store, runtime) = over_memory().await;
+    let (a, b) = (at(&runtime, "a"), at(&runtime, "b"));
+    let full = || Add(LIMIT + 1);
+    for round in 0..5 {
+        // Both actors are there.
+        assert_eq!((count(&a).await, count(&b).await), (0, 0));
+        let (run, both) = (&runtime, [&a, &b]);
+        let (taken, error) = match round {
+            0 => places_when_told(run, both, (a.step(full()), b.step(Add(1)))).await,
+            1 => places_when_told(run, both, (a.step(Add(1)), b.step(full()))).await,
+            2 => places_when_told(run, both, (a.step(Panic::InDecide), b.step(Add(1)))).await,
+            3 => places_when_told(run, both, (a.step(Add(1)), b.step(Panic::InDecide))).await,
+            _ => places_when_told(run, both, (a.step(Add(1)), b.step(Panic::WhileEncoding))).await,
+        };
+        assert_eq!(taken, [0], "round {round}: {error}");
+    }
 }

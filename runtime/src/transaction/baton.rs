@@ -152,6 +152,7 @@ impl Baton {
         outcome: Result<(), TransactionError>,
     ) -> Verdict {
         let Self {
+            waiting,
             parts,
             stakes,
             held,
@@ -159,6 +160,8 @@ impl Baton {
             answer,
             ..
         } = *self;
+        // They are not asked any more, and their places are free before the answer is there.
+        drop(waiting);
         let command_id = context.map_or_else(Uuid::nil, |context| context.command_id);
         let is_durable = stakes.iter().all(|stake| stake.is_durable());
         let settlement = Settlement::of_check(stakes, answer, command_id, outcome);
@@ -182,12 +185,14 @@ impl Baton {
     /// Comes to nothing, for a reason that rests on no state.
     pub(super) fn abort(self: Box<Self>, error: TransactionError) {
         let Self {
+            waiting,
             stakes,
             held,
             answer,
             ..
         } = *self;
         // The places first, or who has the answer could still find the limit reached.
+        drop(waiting);
         drop(stakes);
         release(held, Verdict::Taken, Release::Aborted);
         answer.send(Err(error));

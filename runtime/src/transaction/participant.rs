@@ -183,7 +183,10 @@ impl<A: Aggregate> Work<A> for TransactionWork<A> {
                     Verdict::Refused => Err(Ended::Voided(cell.slot().stream.clone())),
                 }
             }
-            Err(Failed::Panicked(step, message)) => Err(panicked(cell, baton, step, message)),
+            Err(Failed::Panicked(step, message)) => {
+                drop(stake);
+                Err(panicked(cell, baton, step, message))
+            }
         }
     }
 
@@ -261,7 +264,10 @@ fn agree<A: Aggregate>(
             baton.abort(TransactionError::InvalidEvents { stream, error });
             return Ok(());
         }
-        Err(message) => return Err(panicked(cell, baton, PanickedIn::Encode, message)),
+        Err(message) => {
+            drop(stake);
+            return Err(panicked(cell, baton, PanickedIn::Encode, message));
+        }
     }
     let count = events.len() as u64;
     stake.after = Version::new(stake.before.get().saturating_add(count));

@@ -124,3 +124,43 @@ async fn who_is_told_of_a_failure_finds_all_places_free_again() {
         assert_eq!(taken, [0], "round {round}: {error}");
     }
 }
+
+/// Panics when it is dropped.
+#[derive(Debug, thiserror::Error)]
+#[error("it goes off")]
+struct GoesOff;
+
+impl Drop for GoesOff {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "dropped");
+    }
+}
+
+#[tokio::test]
+async fn a_rejection_that_panics_when_it_is_dropped_does_not_reach_the_stores_thread() {
+    for is_dropped in [false, true] {
+        let (store, runtime, [a, b], submitted) = held().await;
+        let before = tokio::spawn({
+            let b = b.clone();
+            async move { b.send(Add(1)).await }
+        });
+        store.until_submitted(submitted + 1).await;
+        let rejected = tokio::spawn({
+            let runtime = runtime.clone();
+            let steps = (a.step(Add(1)), b.require(|_| Err::<(), GoesOff>(GoesOff)));
+            async move { runtime.transact(steps).await }
+        });
+        store.until_submitted(submitted + 2).await;
+        store.fail_one(not_recorded());
+        before.await.unwrap().unwrap_err();
+        if is_dropped {
+            store.drop_one();
+        } else {
+            store.fail_one(not_recorded());
+        }
+        let error = rejected.await.unwrap().unwrap_err();
+        assert!(error.is_retry_safe(), "{error}");
+        store.let_go();
+        assert_eq!((count(&a).await, count(&b).await), (1, 1));
+    }
+}

@@ -80,23 +80,28 @@ impl Settlement {
 
     /// What to call when the append is settled.
     pub(super) fn on_settled(mut self) -> OnSettled {
-        Box::new(move |outcome| {
-            // The store's thread must not feel a panic of the domain's: a rejection that nobody waits for is dropped here.
-            // Unwind safe: whatever is left is dropped with it.
-            let settling = AssertUnwindSafe(|| self.settle(outcome));
-            if let Err(panic) = catch_unwind(settling) {
-                tracing::error!(
-                    message = panic_message(panic),
-                    "dropping the answer of a transaction panicked"
-                );
-            }
-        })
+        Box::new(move |outcome| self.settle_quietly(outcome))
+    }
+
+    /// The store's thread must not feel a panic of the domain's: a rejection that nobody waits for is dropped here.
+    fn settle_quietly(&mut self, outcome: Result<Appended, AppendError>) {
+        // Unwind safe: whatever is left is dropped with it.
+        let settling = AssertUnwindSafe(|| self.settle(outcome));
+        if let Err(panic) = catch_unwind(settling) {
+            tracing::error!(
+                message = panic_message(panic),
+                "dropping the answer of a transaction panicked"
+            );
+            // They may hold states, which are the domain's too.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.stakes.clear()));
+        }
     }
 
     /// Everything is durable already: there is nothing to wait for.
     pub(super) fn confirm_at(mut self, position: Position) {
         if let Some(answer) = self.answer.take() {
-            self.give(answer, position);
+            let decided = self.take_decided();
+            self.give(answer, decided, position);
         }
     }
 
@@ -104,13 +109,14 @@ impl Settlement {
         let Some(answer) = self.answer.take() else {
             return;
         };
+        let decided = self.take_decided();
         match outcome {
             Ok(appended) if self.is_voided() => self.fail_on_void(answer, &appended),
             Ok(appended) => {
                 for stake in &self.stakes {
                     stake.set_durable(self.records);
                 }
-                self.give(answer, appended.position);
+                self.give(answer, decided, appended.position);
             }
             Err(error) => self.fail(answer, error),
         }
@@ -121,13 +127,17 @@ impl Settlement {
         self.stakes.iter().any(|stake| stake.is_voided(records))
     }
 
-    fn give(&mut self, answer: Answer, position: Position) {
+    /// What was decided is dropped where it is settled, not with what is left of this on the store's thread.
+    fn take_decided(&mut self) -> Result<(), TransactionError> {
+        std::mem::replace(&mut self.outcome, Ok(()))
+    }
+
+    fn give(&mut self, answer: Answer, decided: Result<(), TransactionError>, position: Position) {
         let placed = Placed {
             position,
             command_id: self.command_id,
         };
-        let outcome = std::mem::replace(&mut self.outcome, Ok(()));
-        self.end(answer, outcome.map(|()| placed), self.records);
+        self.end(answer, decided.map(|()| placed), self.records);
     }
 
     /// Another writer's events have taken the versions of those that this was built on, so the store could not tell.
@@ -200,7 +210,7 @@ impl Drop for Settlement {
     fn drop(&mut self) {
         if self.answer.is_some() {
             let fault = Fault::new("the store dropped the append unanswered");
-            self.settle(Err(AppendError::Unknown(fault)));
+            self.settle_quietly(Err(AppendError::Unknown(fault)));
         }
     }
 }

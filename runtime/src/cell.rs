@@ -240,12 +240,12 @@ impl<A: Aggregate> Cell<A> {
             return Ok(());
         };
         match held.until_released().await {
-            Ok(Some((state, version))) => {
-                self.state = state;
-                self.version = version;
-                if version.get() >= self.snapshot_due {
+            Ok(Some(ahead)) => {
+                self.state = ahead.state;
+                self.version = ahead.version;
+                if ahead.has_snapshot {
                     let every = self.slot.shared.options.snapshot_every_events;
-                    self.snapshot_due = version.get().saturating_add(every);
+                    self.snapshot_due = self.version.get().saturating_add(every);
                 }
                 Ok(())
             }

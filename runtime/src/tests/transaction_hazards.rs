@@ -9,7 +9,7 @@ use super::held_store::not_recorded;
 use super::transactions::{at, count, held, over_memory, transfer};
 use super::*;
 use crate::*;
-use foldhouse_store::{Append, NewEvent, Payload};
+use foldhouse_store::{Append, NewEvent, Payload, SnapshotStore};
 
 #[tokio::test]
 async fn a_step_for_another_runtime_is_refused_also_if_its_stream_is_one_of_ours() {
@@ -162,5 +162,26 @@ async fn a_rejection_that_panics_when_it_is_dropped_does_not_reach_the_stores_th
         assert!(error.is_retry_safe(), "{error}");
         store.let_go();
         assert_eq!((count(&a).await, count(&b).await), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_that_could_not_be_taken_is_taken_with_the_next_transaction() {
+    use std::sync::atomic::Ordering::SeqCst;
+    let store = Arc::new(MemoryStore::new());
+    let runtime = start_with(&store, |builder| builder.snapshot_every_events(4)).await;
+    let (a, b) = (at(&runtime, "a"), at(&runtime, "b"));
+    // An older one of `a` is still being saved when one is due.
+    a.slot().snapshotting.store(true, SeqCst);
+    for round in 1..=5 {
+        a.slot().snapshotting.store(round < 5, SeqCst);
+        let steps = (a.step(Add(1)), b.step(Add(1)));
+        runtime.transact(steps).await.unwrap();
+    }
+    settle().await;
+    for (counter, version) in [(&a, 5), (&b, 4)] {
+        let snapshot = store.load_snapshot(counter.stream()).await.unwrap();
+        let found = snapshot.map(|snapshot| snapshot.version);
+        assert_eq!(found, Some(Version::new(version)));
     }
 }

@@ -16,14 +16,22 @@ pub(crate) enum Release {
 
 /// What an actor that has agreed keeps until the transaction is decided. Its mailbox waits meanwhile.
 pub(crate) struct Hold<A: Aggregate> {
-    /// The state with the transaction's events applied, and its version; none if it has no events here.
-    pub(super) after: Option<(A, Version)>,
+    /// What the transaction leads to; none if it has no events here.
+    pub(super) after: Option<Ahead<A>>,
     pub(super) released: oneshot::Receiver<Release>,
+}
+
+/// A state with the transaction's events applied.
+pub(crate) struct Ahead<A> {
+    pub(crate) state: A,
+    pub(crate) version: Version,
+    /// Whether a snapshot of it is kept once it is durable.
+    pub(crate) has_snapshot: bool,
 }
 
 impl<A: Aggregate> Hold<A> {
     /// Waits for the outcome; gives back the state to go on with, if it is another one now.
-    pub(crate) async fn until_released(self) -> Result<Option<(A, Version)>, Voided> {
+    pub(crate) async fn until_released(self) -> Result<Option<Ahead<A>>, Voided> {
         match self.released.await {
             Ok(Release::Committed) => Ok(self.after),
             Ok(Release::Aborted) => Ok(None),

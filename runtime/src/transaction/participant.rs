@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::baton::{Baton, Part};
 use super::error::TransactionError;
-use super::hold::Hold;
+use super::hold::{Ahead, Hold};
 use super::stake::StakeOf;
 use crate::actor::Ended;
 use crate::admission::Place;
@@ -275,7 +275,11 @@ fn agree<A: Aggregate>(
         stake.snapshot = cell.snapshot_ahead(state, stake.after, &encoded);
     }
     let (release, released) = oneshot::channel();
-    let after = state.map(|state| (state, stake.after));
+    let after = state.map(|state| Ahead {
+        state,
+        version: stake.after,
+        has_snapshot: stake.snapshot.is_some(),
+    });
     let part = part(cell, first_step, encoded);
     cell.hold(Hold { after, released });
     baton.agree(cell.store(), part, Box::new(stake), release);

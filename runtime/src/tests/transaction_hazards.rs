@@ -185,3 +185,22 @@ async fn a_snapshot_that_could_not_be_taken_is_taken_with_the_next_transaction()
         assert_eq!(found, Some(Version::new(version)));
     }
 }
+
+#[tokio::test]
+async fn too_many_events_over_all_steps_are_found_before_anything_is_void() {
+    let (store, runtime) = over_memory().await;
+    let (a, b) = (at(&runtime, "a"), at(&runtime, "b"));
+    let steps = || (a.step(AddOneByOne(40_000)), b.step(AddOneByOne(40_000)));
+    let would = runtime.dry_run(steps(), CommandOptions::new()).await;
+    assert!(
+        matches!(would, Err(TransactionError::InvalidEvents { .. })),
+        "{would:?}"
+    );
+    let error = runtime.transact(steps()).await.unwrap_err();
+    assert!(
+        matches!(error, TransactionError::InvalidEvents { .. }),
+        "{error}"
+    );
+    assert_eq!(store.head(), Position::BEFORE_FIRST);
+    assert_eq!((count(&a).await, count(&b).await), (0, 0));
+}

@@ -1,4 +1,4 @@
-use foldhouse_store::{Append, Store, StreamAppend, Verdict};
+use foldhouse_store::{APPEND_EVENTS_MAX, Append, InvalidAppend, Store, StreamAppend, Verdict};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -36,6 +36,8 @@ pub(super) struct Baton {
     meta: Option<Box<CommandMeta>>,
     /// One for all, from the first participant on.
     context: Option<CommandContext>,
+    /// The events of all that have agreed.
+    event_count: usize,
     purpose: Purpose,
     answer: Answer,
 }
@@ -65,6 +67,7 @@ impl Baton {
             command_id: options.command_id,
             meta: options.meta,
             context: None,
+            event_count: 0,
             purpose,
             answer,
         });
@@ -72,6 +75,15 @@ impl Baton {
             Some(first) => first.hand_over(baton),
             None => baton.abort(TransactionError::Empty),
         }
+    }
+
+    /// Counts a participant's events. Asked before the append, which the store would refuse: that voids all participants.
+    pub(super) fn add_events(&mut self, count: usize) -> Result<(), InvalidAppend> {
+        self.event_count = self.event_count.saturating_add(count);
+        if self.event_count > APPEND_EVENTS_MAX {
+            return Err(InvalidAppend::TooManyEvents(self.event_count));
+        }
+        Ok(())
     }
 
     /// What all steps may know: one time and one command id.
@@ -101,8 +113,7 @@ impl Baton {
     }
 
     fn decide(self: Box<Self>, store: &dyn Store) {
-        let has_events = self.parts.iter().any(|part| !part.append.events.is_empty());
-        if !has_events || self.purpose == Purpose::DryRun {
+        if self.event_count == 0 || self.purpose == Purpose::DryRun {
             self.confirm(store, Ok(()));
             return;
         }

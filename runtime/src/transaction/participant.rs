@@ -248,7 +248,7 @@ fn decide<A: Aggregate>(
 /// Hands on that this participant agrees, and lets its actor wait for the outcome.
 fn agree<A: Aggregate>(
     cell: &mut Cell<A>,
-    baton: Box<Baton>,
+    mut baton: Box<Baton>,
     first_step: usize,
     mut stake: StakeOf<A>,
     decided: Decided<A>,
@@ -256,7 +256,12 @@ fn agree<A: Aggregate>(
 ) -> Result<(), Ended> {
     let Decided { events, state } = decided;
     let mut encoded = Encoded::new();
-    match cell.encode(&events, &mut context, &mut encoded) {
+    let counted = baton.add_events(events.len());
+    let encoding = match counted {
+        Ok(()) => cell.encode(&events, &mut context, &mut encoded),
+        Err(too_many) => Ok(Err(too_many.into())),
+    };
+    match encoding {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             let stream = stake.slot.stream.clone();

@@ -204,3 +204,26 @@ async fn too_many_events_over_all_steps_are_found_before_anything_is_void() {
     assert_eq!(store.head(), Position::BEFORE_FIRST);
     assert_eq!((count(&a).await, count(&b).await), (0, 0));
 }
+
+#[tokio::test]
+async fn what_later_actors_of_an_aggregate_are_refused_does_not_void_what_rested_on_durable_state()
+{
+    let (store, runtime, [a, b], submitted) = held().await;
+    let transaction = tokio::spawn({
+        let runtime = runtime.clone();
+        let steps = (
+            a.require(|state| Ok::<_, Never>(state.count)),
+            b.step(Add(1)),
+        );
+        async move { runtime.transact(steps).await }
+    });
+    store.until_submitted(submitted + 1).await;
+    store.set_full_for_one();
+    for _ in 0..3 {
+        let error = a.send(Add(1)).await.unwrap_err();
+        assert!(error.is_retry_safe(), "{error}");
+    }
+    store.let_go();
+    assert_eq!(transaction.await.unwrap().unwrap(), (1, 2));
+    assert_eq!((count(&a).await, count(&b).await), (1, 2));
+}

@@ -168,6 +168,7 @@ impl<A: Aggregate> Work<A> for TransactionWork<A> {
             place,
             epoch: cell.epoch(),
             before: cell.version(),
+            was_durable: cell.is_durable(),
             after: cell.version(),
             snapshot: None,
         };

@@ -32,12 +32,18 @@ pub(super) struct StakeOf<A: Aggregate> {
     pub(super) epoch: u64,
     /// The version that its decision rested on.
     pub(super) before: Version,
+    /// Whether that was durable when it decided.
+    pub(super) was_durable: bool,
     /// The version with the transaction's events.
     pub(super) after: Version,
     pub(super) snapshot: Option<Box<SnapshotJob<A>>>,
 }
 
 impl<A: Aggregate> StakeOf<A> {
+    fn has_events(&self, recorded: bool) -> bool {
+        recorded && self.after > self.before
+    }
+
     fn version(&self, recorded: bool) -> Version {
         if recorded { self.after } else { self.before }
     }
@@ -53,6 +59,11 @@ impl<A: Aggregate> Stake for StakeOf<A> {
     }
 
     fn is_voided(&self, recorded: bool) -> bool {
+        // What is durable stays. Later actors need not wait for an append that has no events here, and what they are
+        // refused meanwhile must not count against it.
+        if self.was_durable && !self.has_events(recorded) {
+            return false;
+        }
         self.slot.is_voided_at(self.epoch, self.version(recorded))
     }
 
@@ -64,8 +75,7 @@ impl<A: Aggregate> Stake for StakeOf<A> {
         let was_void = self.slot.is_voided(self.epoch);
         // Of this state nothing is gone if it had no events in the append, and the conflict is another's: what was
         // decided on it meanwhile counts.
-        let has_events = recorded && self.after > self.before;
-        if has_events || conflict == Some(&self.slot.stream) {
+        if self.has_events(recorded) || conflict == Some(&self.slot.stream) {
             self.slot.void(self.epoch, Some(self.version(recorded)));
         }
         was_void

@@ -227,3 +227,51 @@ async fn what_later_actors_of_an_aggregate_are_refused_does_not_void_what_rested
     assert_eq!(transaction.await.unwrap().unwrap(), (1, 2));
     assert_eq!((count(&a).await, count(&b).await), (1, 2));
 }
+
+/// Panics when it is cloned.
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
+struct Unique;
+
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+enum Noted {
+    Once,
+}
+
+impl Clone for Unique {
+    fn clone(&self) -> Self {
+        panic!("clone was told to panic")
+    }
+}
+
+impl Aggregate for Unique {
+    const TYPE: &'static str = "unique";
+    type Event = Noted;
+
+    fn apply(&mut self, _: &Noted) {}
+}
+
+struct Note;
+
+impl Command for Note {
+    type Aggregate = Unique;
+    type Reply = ();
+    type Rejection = Never;
+
+    fn decide(&self, _: &Unique, _: &CommandContext) -> Result<Decision<Noted, ()>, Never> {
+        Ok(Decision::event(Noted::Once, ()))
+    }
+}
+
+#[tokio::test]
+async fn a_state_whose_clone_panics_fails_the_transaction_and_nothing_else() {
+    let (_store, runtime) = over_memory().await;
+    let a = at(&runtime, "a");
+    let unique = runtime.aggregate::<Unique>("acme", "1").unwrap();
+    let error = runtime.transact((a.step(Add(1)), unique.step(Note))).await;
+    assert!(
+        matches!(&error, Err(TransactionError::Panicked { stream, .. }) if stream == unique.stream()),
+        "{error:?}"
+    );
+    unique.send(Note).await.unwrap();
+    assert_eq!(a.send(Add(1)).await.unwrap(), 1);
+}

@@ -66,6 +66,9 @@ impl<A: Aggregate> Incarnation<A> {
                 Turn::One(work) if self.cell.store().is_ready() => {
                     work.run(&mut self.cell)?;
                     worked += 1;
+                    if self.cell.is_held() {
+                        self.cell.until_released().await?;
+                    }
                 }
                 Turn::One(work) => self.batch.push_back(work),
                 Turn::Several => {}
@@ -83,6 +86,9 @@ impl<A: Aggregate> Incarnation<A> {
                 };
                 work.run(&mut self.cell)?;
                 worked += 1;
+                if self.cell.is_held() {
+                    self.cell.until_released().await?;
+                }
                 if worked >= WORK_AT_A_TIME_MAX {
                     worked = 0;
                     tokio::task::yield_now().await;

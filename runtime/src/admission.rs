@@ -6,6 +6,7 @@ pub(crate) use self::gate::Gate;
 use crate::aggregate::Aggregate;
 use crate::options::WhenFull;
 use crate::refusal::Overloaded;
+use crate::shared::Shared;
 use crate::slot::Slot;
 
 /// The right to have one command or query in flight, at one aggregate and in the runtime.
@@ -24,6 +25,69 @@ impl<A: Aggregate> Drop for Permit<A> {
         self.0.admission.leave();
         self.0.shared.admission.leave();
     }
+}
+
+/// The right to have something in flight at one aggregate, as a part of a transaction.
+pub(crate) struct Place<A: Aggregate>(Arc<Slot<A>>);
+
+impl<A: Aggregate> Place<A> {
+    /// Takes a place if there is one at once.
+    pub(crate) fn try_take(slot: &Arc<Slot<A>>) -> Option<Self> {
+        slot.admission.try_enter().then(|| Self(Arc::clone(slot)))
+    }
+
+    pub(crate) async fn take(
+        slot: &Arc<Slot<A>>,
+        when_full: Option<WhenFull>,
+    ) -> Result<Self, Overloaded> {
+        let when_full = when_full.unwrap_or(slot.shared.options.when_full);
+        if enter(&slot.admission, when_full).await {
+            return Ok(Self(Arc::clone(slot)));
+        }
+        let limit = slot.admission.limit();
+        Err(Overloaded::Aggregate { limit })
+    }
+}
+
+impl<A: Aggregate> Drop for Place<A> {
+    fn drop(&mut self) {
+        self.0.admission.leave();
+    }
+}
+
+/// The right to have a transaction in flight in the runtime. It counts once, whatever it touches: with several places
+/// to take here, two transactions could wait for each other's.
+pub(crate) struct RuntimePlace(Arc<Shared>);
+
+impl RuntimePlace {
+    pub(crate) async fn take(
+        shared: &Arc<Shared>,
+        when_full: Option<WhenFull>,
+    ) -> Result<Self, Overloaded> {
+        let when_full = when_full.unwrap_or(shared.options.when_full);
+        if enter(&shared.admission, when_full).await {
+            return Ok(Self(Arc::clone(shared)));
+        }
+        let limit = shared.admission.limit();
+        Err(Overloaded::Runtime { limit })
+    }
+}
+
+impl Drop for RuntimePlace {
+    fn drop(&mut self) {
+        self.0.admission.leave();
+    }
+}
+
+async fn enter(gate: &Gate, when_full: WhenFull) -> bool {
+    if gate.try_enter() {
+        return true;
+    }
+    if when_full == WhenFull::Refuse {
+        return false;
+    }
+    gate.enter().await;
+    true
 }
 
 /// Takes a permit. The aggregate's limit comes first: who waits there must not hold a place in the runtime.

@@ -29,6 +29,10 @@ impl<A: Aggregate> AggregateRef<A> {
         Self { slot }
     }
 
+    pub(crate) fn slot(&self) -> &Arc<Slot<A>> {
+        &self.slot
+    }
+
     /// The aggregate's stream.
     #[must_use]
     pub fn stream(&self) -> &StreamId {

@@ -150,6 +150,7 @@ mod shared;
 mod slot;
 mod snapshots;
 mod supervisor;
+mod transaction;
 mod work;
 
 #[cfg(any(test, fuzzing))]
@@ -182,6 +183,9 @@ pub use refusal::{NotRecorded, Overloaded, PanickedIn, UnreadableStream};
 pub use runtime::{AddressError, Runtime, StartError};
 pub use shutdown::{ProjectionReport, ShutdownIncomplete, ShutdownReport};
 pub use snapshots::SNAPSHOT_BYTES_MAX;
+pub use transaction::{
+    Condition, Step, Steps, TRANSACTION_AGGREGATES_MAX, Transacted, TransactionError,
+};
 
 #[doc(no_inline)]
 pub use foldhouse_store::{

@@ -6,12 +6,14 @@ use ractor::Actor;
 
 use crate::aggregate::Aggregate;
 use crate::aggregate_ref::AggregateRef;
+use crate::command_options::CommandOptions;
 use crate::directory::{Directory, OtherType};
 use crate::options::{Options, RuntimeBuilder};
 use crate::projection::{self, ProjectError, Projection, ProjectionRef};
 use crate::shared::Shared;
 use crate::shutdown::{self, ShutdownIncomplete, ShutdownReport};
 use crate::supervisor::Supervisor;
+use crate::transaction::{self, Purpose, Steps, Transacted, TransactionError};
 
 /// Aggregates as supervised actors over one store. A clone is cheap and is the same runtime.
 ///
@@ -154,6 +156,95 @@ impl Runtime {
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.owner.shared.store
+    }
+
+    /// Executes commands to several aggregates so that all of them take effect or none does, and waits until they are
+    /// durable. Gives the replies in the shape of the steps.
+    ///
+    /// Each step decides on its own aggregate's state. Steps on the same aggregate see each other: the second decides on
+    /// what the first leaves. All events are recorded by one append, side by side, in the order of the aggregates' first
+    /// steps. Transactions and single commands together are strictly serializable: each takes effect at one moment
+    /// between its call and its answer, for all aggregates that it changes and those that it only reads
+    /// ([`AggregateRef::require`]). Any number may run at once, over any aggregates in any order; they cannot deadlock.
+    /// An aggregate takes transactions and single commands in the order of their arrival, so neither starve.
+    ///
+    /// ```
+    /// # use foldhouse::*;
+    /// # #[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
+    /// # struct Account(i64);
+    /// # #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+    /// # enum AccountEvent { Changed(i64) }
+    /// # impl Aggregate for Account {
+    /// #     const TYPE: &'static str = "account";
+    /// #     type Event = AccountEvent;
+    /// #     fn apply(&mut self, AccountEvent::Changed(by): &AccountEvent) { self.0 += by; }
+    /// # }
+    /// # #[derive(Debug, thiserror::Error, PartialEq)]
+    /// # #[error("only {0} is there")]
+    /// # struct TooLittle(i64);
+    /// # struct Change(i64);
+    /// # impl Command for Change {
+    /// #     type Aggregate = Account;
+    /// #     type Reply = i64;
+    /// #     type Rejection = TooLittle;
+    /// #     fn decide(&self, account: &Account, _: &CommandContext) -> Decided<Self> {
+    /// #         let after = account.0 + self.0;
+    /// #         if after < 0 { return Err(TooLittle(account.0)); }
+    /// #         Ok(Decision::event(AccountEvent::Changed(self.0), after))
+    /// #     }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let runtime = Runtime::builder(std::sync::Arc::new(MemoryStore::new())).start().await?;
+    /// let cash = runtime.aggregate::<Account>("acme", "cash")?;
+    /// let rent = runtime.aggregate::<Account>("acme", "rent")?;
+    /// cash.send(Change(100)).await?;
+    ///
+    /// let (left, paid) = runtime.transact((cash.step(Change(-60)), rent.step(Change(60)))).await?;
+    /// assert_eq!((left, paid), (40, 60));
+    ///
+    /// let refused = runtime.transact((rent.step(Change(60)), cash.step(Change(-60)))).await.unwrap_err();
+    /// assert_eq!(refused.rejection(), Some(&TooLittle(40)));
+    /// assert_eq!(rent.query(|account| account.0).await?, 60); // nothing happened to either
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`TransactionError`] says what the caller can do, and which step was rejected.
+    pub async fn transact<S: Steps>(&self, steps: S) -> Result<S::Replies, TransactionError> {
+        self.transact_with(steps, CommandOptions::new())
+            .await
+            .map(|transacted| transacted.replies)
+    }
+
+    /// The same with an id, facts to record with every event, or a choice to wait or not; tells where the events stand.
+    ///
+    /// # Errors
+    /// As for [`Runtime::transact`].
+    pub async fn transact_with<S: Steps>(
+        &self,
+        steps: S,
+        options: impl Into<CommandOptions>,
+    ) -> Result<Transacted<S::Replies>, TransactionError> {
+        let options = options.into();
+        transaction::run(&self.owner.shared, steps, options, Purpose::Record).await
+    }
+
+    /// What the steps would lead to if they were executed now, in turn with the commands; a single
+    /// [`AggregateRef::step`] will do. Nothing is recorded, and no state changes.
+    ///
+    /// # Errors
+    /// As for [`Runtime::transact`].
+    pub async fn dry_run<S: Steps>(
+        &self,
+        steps: S,
+        options: impl Into<CommandOptions>,
+    ) -> Result<S::Replies, TransactionError> {
+        let options = options.into();
+        transaction::run(&self.owner.shared, steps, options, Purpose::DryRun)
+            .await
+            .map(|transacted| transacted.replies)
     }
 
     /// Starts a projection: loads its rows, reads what they do not show yet, and follows the journal from there.

@@ -85,6 +85,17 @@ impl<A: Aggregate> Slot<A> {
         }
     }
 
+    /// Sees to it that there is an actor, ahead of the work that comes.
+    pub(crate) fn warm(self: &Arc<Self>) {
+        let mut inbox = self.inbox();
+        if inbox.phase == Phase::Empty && !inbox.closed && !self.shared.is_closing() {
+            self.shared.slot_occupied();
+            let epoch = inbox.begin_epoch();
+            drop(inbox);
+            start::start(self, epoch);
+        }
+    }
+
     /// Gives this epoch's actor what is queued, or lets it sleep until something is.
     pub(crate) fn poll_turn(
         &self,

@@ -12,6 +12,8 @@ mod lifecycle;
 mod projections;
 mod snapshots;
 mod stress;
+mod transaction_hazards;
+mod transactions;
 
 use std::sync::Arc;
 use std::time::Duration;

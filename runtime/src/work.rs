@@ -4,6 +4,7 @@ mod unsettled;
 
 pub(crate) use command::CommandWork;
 pub(crate) use query::QueryWork;
+pub(crate) use unsettled::BUILT_ON_VOID;
 
 use crate::actor::Ended;
 use crate::aggregate::Aggregate;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use foldhouse_store::*;
 use tokio::sync::watch;
@@ -19,6 +19,7 @@ pub(super) struct HeldStore {
     pub(super) snapshots_loaded: AtomicUsize,
     pub(super) commits: watch::Sender<usize>,
     failing_commits: AtomicUsize,
+    is_full_for_one: AtomicBool,
 }
 
 #[derive(Default)]
@@ -101,6 +102,11 @@ impl HeldStore {
         self.ready.send_replace(ready);
     }
 
+    /// From now on appends to one stream are not held, and refused at once if they have events.
+    pub(super) fn set_full_for_one(&self) {
+        self.is_full_for_one.store(true, Ordering::SeqCst);
+    }
+
     /// The next read model commits fail.
     pub(super) fn fail_commits(&self, count: usize) {
         self.failing_commits.store(count, Ordering::SeqCst);
@@ -114,8 +120,16 @@ pub(super) fn not_recorded() -> AppendError {
 impl EventStore for HeldStore {
     /// What is held is taken for all that is known yet.
     fn submit(&self, append: Append, settled: OnSettled) -> Verdict {
+        let passes = self.is_full_for_one.load(Ordering::SeqCst) && append.streams.len() == 1;
+        if passes && append.event_count() > 0 {
+            settled(Err(AppendError::Overloaded {
+                queued_bytes: 2,
+                limit_bytes: 1,
+            }));
+            return Verdict::Refused;
+        }
         let mut held = self.held.lock().unwrap();
-        let verdict = if held.holding {
+        let verdict = if held.holding && !passes {
             held.queue.push_back((append, settled));
             drop(held);
             Verdict::Taken

@@ -30,6 +30,12 @@ enum Told {
         id: Uuid,
         outcome: Result<Committed<u64>, CommandError<Full>>,
     },
+    Transaction {
+        /// The counter of each step.
+        counters: Vec<u64>,
+        id: Uuid,
+        outcome: Result<Transacted<Vec<u64>>, TransactionError>,
+    },
     Query {
         counter: u64,
         count: Option<u64>,
@@ -77,14 +83,11 @@ impl Run {
         let counter = self.random.below(COUNTERS);
         let handle = at(&self.runtime, counter);
         match self.random.below(100) {
-            0..40 => {
-                let by = match self.random.below(8) {
-                    0 => 0,
-                    1 => LIMIT,
-                    by => by,
-                };
+            0..25 => {
+                let by = self.amount();
                 self.command(handle, counter, Add(by));
             }
+            25..40 => self.transaction(),
             40..52 => self.callers.push(tokio::spawn(async move {
                 let count = handle.query(|state| state.count).await.ok();
                 Told::Query { counter, count }
@@ -124,6 +127,38 @@ impl Run {
         if self.random.below(3) == 0 {
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Now and then nothing, or more than a counter takes.
+    fn amount(&mut self) -> u64 {
+        match self.random.below(8) {
+            0 => 0,
+            1 => LIMIT,
+            by => by,
+        }
+    }
+
+    /// Up to four steps over any of the counters, in any order, some of them twice.
+    fn transaction(&mut self) {
+        self.commands += 1;
+        let id = Uuid::from_u128(self.commands);
+        let options = CommandOptions::new().command_id(id);
+        let mut steps = Vec::new();
+        let mut counters = Vec::new();
+        for _ in 0..=self.random.below(4) {
+            let counter = self.random.below(COUNTERS);
+            counters.push(counter);
+            steps.push(at(&self.runtime, counter).step(Add(self.amount())));
+        }
+        let runtime = self.runtime.clone();
+        self.callers.push(tokio::spawn(async move {
+            let outcome = runtime.transact_with(steps, options).await;
+            Told::Transaction {
+                counters,
+                id,
+                outcome,
+            }
+        }));
     }
 
     fn command(&mut self, handle: AggregateRef<Counter>, counter: u64, command: Add) {
@@ -210,6 +245,11 @@ fn check(books: &HashMap<u64, Book>, told: Told) {
             counter,
             count: Some(count),
         } => assert!(books[&counter].counts.contains(&count)),
+        Told::Transaction {
+            counters,
+            id,
+            outcome,
+        } => check_transaction(books, &counters, id, outcome),
         Told::Command {
             counter,
             id,
@@ -234,6 +274,58 @@ fn check(books: &HashMap<u64, Book>, told: Told) {
                     }
                 }
             }
+        }
+    }
+}
+
+/// All steps are there or none, each counter went from its version before to the one after in one go, and each reply is
+/// what its step led to.
+fn check_transaction(
+    books: &HashMap<u64, Book>,
+    counters: &[u64],
+    id: Uuid,
+    outcome: Result<Transacted<Vec<u64>>, TransactionError>,
+) {
+    let mut recorded = HashMap::new();
+    for counter in 0..COUNTERS {
+        let stream = StreamId::new("acme", "counter", &counter.to_string()).unwrap();
+        let versions = (0..10)
+            .map_while(|index| books[&counter].versions.get(&event_id(id, &stream, index)))
+            .map(|version| usize::try_from(*version).unwrap());
+        recorded.insert(counter, versions.collect::<Vec<_>>());
+    }
+    match outcome {
+        Ok(transacted) => {
+            assert_eq!(transacted.replies.len(), counters.len());
+            let mut counts: HashMap<u64, u64> = HashMap::new();
+            for (counter, reply) in counters.iter().zip(transacted.replies) {
+                let (book, versions) = (&books[counter], &recorded[counter]);
+                assert!(versions.windows(2).all(|pair| pair[0] + 1 == pair[1]));
+                let before = versions.first().map(|first| book.counts[first - 1]);
+                match counts.get(counter).copied().or(before) {
+                    // The step adds nothing, or its event leads to what it replied.
+                    Some(before) => assert!(
+                        reply == before
+                            || versions.iter().any(|version| {
+                                book.counts[*version] == reply && book.counts[version - 1] == before
+                            })
+                    ),
+                    None => assert!(book.counts.contains(&reply)),
+                }
+                counts.insert(*counter, reply);
+            }
+            for (counter, versions) in &recorded {
+                if let Some(last) = versions.last() {
+                    assert_eq!(counts[counter], books[counter].counts[*last]);
+                }
+            }
+        }
+        Err(error) => {
+            assert!(recorded.values().all(Vec::is_empty), "{error}");
+            assert!(
+                !matches!(error, TransactionError::Conflict { .. }),
+                "{error}"
+            );
         }
     }
 }

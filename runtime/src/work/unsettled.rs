@@ -11,7 +11,7 @@ use crate::refusal::panic_message;
 use crate::snapshots::SnapshotJob;
 
 /// What is told of an append that succeeded although it was built on one that had failed.
-const BUILT_ON_VOID: &str =
+pub(crate) const BUILT_ON_VOID: &str =
     "it is recorded, but was decided on events that are not: another writer took their versions";
 
 /// An append that did not succeed.

@@ -1,0 +1,148 @@
+//! Commands to several aggregates that take effect together or not at all.
+//!
+//! # How
+//! The participants are visited in the order of their stream ids. At each its actor decides on its own state, with the
+//! events of this transaction's earlier steps applied to a copy, and then holds its mailbox. When the last one has
+//! agreed, ONE append goes to the store, with the events of all and with the version of each participant as a condition;
+//! one frame is atomic on disk, so there is no two-phase commit. The actors go on as soon as the append is queued:
+//! order, not durability, is what they have to wait for.
+//!
+//! # Why it cannot deadlock
+//! A transaction waits for a participant only while it holds participants with smaller stream ids, and never the other
+//! way round, so no circle of transactions can wait for each other. The same order is kept when places are taken (the
+//! limits on what is in flight), and the runtime's one place is taken last. Nothing that an actor does while it is held
+//! waits for anything but the transaction.
+//!
+//! - `steps`: what a caller writes down, with typed replies
+//! - `participant`: the steps of one aggregate, and how its actor takes its turn
+//! - `baton`: the transaction itself, which goes from actor to actor
+//! - `settlement`: the answer, held back until the append is durable
+//! - `stake`: what a participant has at stake in the append
+//! - `hold`: how an actor waits for the outcome
+
+mod baton;
+mod error;
+mod hold;
+mod participant;
+mod settlement;
+mod stake;
+mod steps;
+
+use std::sync::Arc;
+
+use foldhouse_store::{APPEND_STREAMS_MAX, Position};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+pub use self::error::TransactionError;
+pub(crate) use self::hold::{Hold, Voided};
+pub use self::steps::{Condition, Step, Steps};
+
+pub(crate) use self::baton::Purpose;
+
+use self::baton::Baton;
+use self::participant::{Participant, Plan};
+use self::settlement::Answer;
+use crate::admission::RuntimePlace;
+use crate::command_options::CommandOptions;
+use crate::refusal::NotRecorded;
+use crate::shared::Shared;
+
+/// The most aggregates that one transaction may touch.
+pub const TRANSACTION_AGGREGATES_MAX: usize = APPEND_STREAMS_MAX;
+
+/// The answer to a transaction that took effect, given when its events are durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transacted<Replies> {
+    /// The reply of each step, in the shape in which the steps were given.
+    pub replies: Replies,
+    /// The position of the transaction's last event; for one that recorded nothing, a position at or behind everything
+    /// that its decisions rested on.
+    pub position: Position,
+    /// The id that stands for all its commands, as given or made. The ids of the events follow from it
+    /// ([`event_id`](crate::event_id)), counted up within each stream.
+    pub command_id: Uuid,
+}
+
+/// Runs the steps; see [`Runtime::execute_all`](crate::Runtime::execute_all).
+pub(crate) async fn run<S: Steps>(
+    shared: &Arc<Shared>,
+    steps: S,
+    options: CommandOptions,
+    purpose: Purpose,
+) -> Result<Transacted<S::Replies>, TransactionError> {
+    let mut plan = Plan::default();
+    let pending = steps.enlist(&mut plan);
+    let mut participants = plan.participants();
+    check(shared, &participants)?;
+    let place = admit(shared, &mut participants, &options).await?;
+    let (sender, answered) = oneshot::channel();
+    // The first ones are held until the last one is there.
+    for participant in participants.iter().skip(1) {
+        participant.warm();
+    }
+    Baton::start(participants, options, purpose, Answer { place, sender });
+    let settled = answered
+        .await
+        .unwrap_or(Err(TransactionError::NotRecorded {
+            reason: NotRecorded::ActorEnded,
+        }))?;
+    match S::collect(pending) {
+        Some(replies) => Ok(Transacted {
+            replies,
+            position: settled.position,
+            command_id: settled.command_id,
+        }),
+        // Every step replies before its participant agrees.
+        None => Err(TransactionError::reply_missing(settled.command_id)),
+    }
+}
+
+fn check(
+    shared: &Arc<Shared>,
+    participants: &[Box<dyn Participant>],
+) -> Result<(), TransactionError> {
+    if participants.is_empty() {
+        return Err(TransactionError::Empty);
+    }
+    if participants.len() > TRANSACTION_AGGREGATES_MAX {
+        return Err(TransactionError::TooManyAggregates(participants.len()));
+    }
+    let foreign = participants
+        .iter()
+        .find(|participant| !Arc::ptr_eq(participant.shared(), shared));
+    match foreign {
+        Some(foreign) => Err(TransactionError::OtherRuntime {
+            stream: foreign.stream().clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Takes a place at each participant, in their order, and then one in the runtime for all.
+async fn admit(
+    shared: &Arc<Shared>,
+    participants: &mut [Box<dyn Participant>],
+    options: &CommandOptions,
+) -> Result<RuntimePlace, TransactionError> {
+    let refused = |limit, stream| match shared.is_closing() {
+        true => TransactionError::NotRecorded {
+            reason: NotRecorded::ShuttingDown,
+        },
+        false => TransactionError::Overloaded { stream, limit },
+    };
+    let mut first = None;
+    for participant in participants {
+        let stream = participant.stream().clone();
+        if !participant.try_admit() {
+            participant
+                .admit(options.when_full)
+                .await
+                .map_err(|limit| refused(limit, stream.clone()))?;
+        }
+        first.get_or_insert(stream);
+    }
+    RuntimePlace::take(shared, options.when_full)
+        .await
+        .map_err(|limit| first.map_or(TransactionError::Empty, |stream| refused(limit, stream)))
+}

@@ -1,0 +1,98 @@
+use std::sync::Arc;
+
+use foldhouse_store::{StreamId, Version};
+
+use crate::admission::Place;
+use crate::aggregate::Aggregate;
+use crate::slot::Slot;
+use crate::snapshots::SnapshotJob;
+
+/// What one participant has at stake in a transaction's append: what its state in memory is worth after it. The same
+/// steps as for the append of a single command (`work/unsettled.rs`), for aggregates of any type.
+pub(super) trait Stake: Send {
+    fn stream(&self) -> &StreamId;
+    /// Whether everything that its decision rested on is durable already.
+    fn is_durable(&self) -> bool;
+    /// Whether what it had, with its events (`recorded`) or before them, rested on an append that failed.
+    fn is_voided(&self, recorded: bool) -> bool;
+    /// The append is durable.
+    fn set_durable(&self, recorded: bool);
+    /// The append failed, over the version of `conflict` if it was a conflict. True if an earlier one had voided its state
+    /// already.
+    fn void(&self, recorded: bool, conflict: Option<&StreamId>) -> bool;
+    /// Before the answer, or who has it could still find the limit reached.
+    fn give_back_place(&mut self);
+    /// What has time until the answer is given.
+    fn finish(self: Box<Self>, recorded: bool);
+}
+
+pub(super) struct StakeOf<A: Aggregate> {
+    pub(super) slot: Arc<Slot<A>>,
+    pub(super) place: Option<Place<A>>,
+    pub(super) epoch: u64,
+    /// The version that its decision rested on.
+    pub(super) before: Version,
+    /// Whether that was durable when it decided.
+    pub(super) was_durable: bool,
+    /// The version with the transaction's events.
+    pub(super) after: Version,
+    pub(super) snapshot: Option<Box<SnapshotJob<A>>>,
+}
+
+impl<A: Aggregate> StakeOf<A> {
+    fn has_events(&self, recorded: bool) -> bool {
+        recorded && self.after > self.before
+    }
+
+    fn version(&self, recorded: bool) -> Version {
+        if recorded { self.after } else { self.before }
+    }
+}
+
+impl<A: Aggregate> Stake for StakeOf<A> {
+    fn stream(&self) -> &StreamId {
+        &self.slot.stream
+    }
+
+    fn is_durable(&self) -> bool {
+        self.slot.is_durable(self.before)
+    }
+
+    fn is_voided(&self, recorded: bool) -> bool {
+        // What is durable stays. Later actors need not wait for an append that has no events here, and what they are
+        // refused meanwhile must not count against it.
+        if self.was_durable && !self.has_events(recorded) {
+            return false;
+        }
+        self.slot.is_voided_at(self.epoch, self.version(recorded))
+    }
+
+    fn set_durable(&self, recorded: bool) {
+        self.slot.set_durable(self.version(recorded));
+    }
+
+    fn void(&self, recorded: bool, conflict: Option<&StreamId>) -> bool {
+        let was_void = self.slot.is_voided(self.epoch);
+        // Of this state nothing is gone if it had no events in the append, and the conflict is another's: what was
+        // decided on it meanwhile counts.
+        if self.has_events(recorded) || conflict == Some(&self.slot.stream) {
+            self.slot.void(self.epoch, Some(self.version(recorded)));
+        }
+        was_void
+    }
+
+    fn give_back_place(&mut self) {
+        self.place = None;
+    }
+
+    fn finish(self: Box<Self>, recorded: bool) {
+        match self.snapshot {
+            Some(snapshot) if recorded => snapshot.start(),
+            _ => {}
+        }
+        // Lets a sleeping actor notice a void.
+        if self.slot.is_voided(self.epoch) {
+            self.slot.nudge();
+        }
+    }
+}

@@ -29,8 +29,8 @@ fn stream(number: u64) -> StreamId {
 
 fn events(count: usize, payload_bytes: usize) -> Vec<NewEvent> {
     let payload: Vec<u8> = (0..=250).cycle().take(payload_bytes).collect();
-    (0..count)
-        .map(|_| NewEvent::new(Uuid::from_u128(7), "Posted", Payload::raw(payload.clone())))
+    (0..count as u128)
+        .map(|id| NewEvent::new(Uuid::from_u128(id), "Posted", Payload::raw(payload.clone())))
         .collect()
 }
 

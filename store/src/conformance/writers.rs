@@ -262,15 +262,15 @@ pub async fn what_was_seen_stays_and_what_was_refused_is_never_seen<S: Store + ?
         let (store, refused_ids) = (store.clone(), Arc::clone(&refused_ids));
         writers.spawn(async move {
             for round in 0..APPENDS_EACH {
-                let (good, bad) = (event(), event());
-                refused_ids.lock().unwrap().push(bad.id);
+                let (good, bad, beside) = (event(), event(), event());
+                refused_ids.lock().unwrap().extend([bad.id, beside.id]);
                 let expected = |version| ExpectedVersion::Exact(Version::new(version));
                 // In one go: the good one is not durable when the bad one is refused on top of it.
                 let taken = Append::to(stream(writer), expected(round), [good]);
-                let conflicting = Append::to(stream(writer), expected(round), [bad.clone()]).and(
+                let conflicting = Append::to(stream(writer), expected(round), [bad]).and(
                     stream("other"),
                     ExpectedVersion::Any,
-                    [bad],
+                    [beside],
                 );
                 let (taken, conflicting) = (submit(&store, taken), submit(&store, conflicting));
                 taken.success().await;

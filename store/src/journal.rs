@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, ThreadId};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -74,6 +75,9 @@ use reader::JournalReader;
 
 /// Where the segments are, in the store's directory.
 const JOURNAL_DIRECTORY: &str = "journal";
+const INDEXING_THREAD: &str = "foldhouse-index";
+/// How often a store that closes looks whether its threads are done.
+const THREAD_PAUSE: Duration = Duration::from_millis(1);
 
 /// The durable store: one directory, one process.
 ///
@@ -188,6 +192,14 @@ impl JournalStore {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         for thread in threads.drain(..) {
             let name = thread.thread().name().unwrap_or_default().to_owned();
+            // The indexing thread may be in a call that never comes back. The committing thread goes before it.
+            while !thread.is_finished() && !self.reader.is_index_broken() {
+                std::thread::sleep(THREAD_PAUSE);
+            }
+            if !thread.is_finished() && name == INDEXING_THREAD {
+                tracing::error!("the indexing thread hangs and is left behind");
+                continue;
+            }
             if thread.join().is_err() {
                 tracing::error!(thread = name, "a thread of the store panicked");
             }
@@ -248,6 +260,8 @@ mod queue_command_tests;
 mod queue_tests;
 #[cfg(test)]
 mod race_tests;
+#[cfg(test)]
+mod hung_index_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]

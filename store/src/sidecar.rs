@@ -299,6 +299,22 @@ impl Sidecar {
         self.flush()
     }
 
+    /// Whether nothing more is asked of it until it is opened again.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.engine.is_broken()
+    }
+
+    /// Why that is.
+    pub(crate) fn why_broken(&self) -> Fault {
+        self.engine.why_broken()
+    }
+
+    /// From now on no call comes back.
+    #[cfg(test)]
+    pub(crate) fn hang_from_now_on(&self) {
+        self.engine.hang_from_now_on();
+    }
+
     /// From now on it answers nothing, as after a write that found no room.
     #[cfg(test)]
     pub(crate) fn fail_from_now_on(&self) {

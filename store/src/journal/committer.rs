@@ -1,7 +1,8 @@
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -22,6 +23,8 @@ use crate::sidecar::FramePlace;
 
 /// The store's and the committer's own; with more than these somebody follows the head.
 const OWN_HEAD_RECEIVERS: usize = 2;
+/// How often it is looked whether the indexing thread takes a further segment.
+const INDEXER_PAUSE: Duration = Duration::from_millis(1);
 
 /// The one thread that writes the journal: takes what is queued, makes it durable as one frame, publishes it, and only
 /// then answers everyone whose append is in it.
@@ -180,12 +183,26 @@ impl Committer {
             segment,
             last_frame: frame.number - 1,
         };
-        if self.sealed.send(work).is_err() {
-            tracing::error!(
-                "the indexing thread is gone; sealed segments stay indexed in memory until the next open"
-            );
-        }
+        self.hand_to_indexer(work);
         Ok(())
+    }
+
+    /// Waits while the indexing thread only lags behind: what waits for it is in memory. If it does not come back, that
+    /// has to be put up with until the next open.
+    fn hand_to_indexer(&self, mut work: SealedWork) {
+        loop {
+            match self.sealed.try_send(work) {
+                Ok(()) => return,
+                Err(TrySendError::Full(back)) if !self.reader.is_index_broken() => work = back,
+                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                    tracing::error!(
+                        "the indexing thread does not go on; sealed segments stay indexed in memory until the next open"
+                    );
+                    return;
+                }
+            }
+            std::thread::sleep(INDEXER_PAUSE);
+        }
     }
 
     /// Makes a durable frame visible: after this every read sees it.

@@ -22,7 +22,7 @@ use crate::journal::recovery::{self, Recovered, RecoveryReport, io_error};
 use crate::journal::segments::Segments;
 use crate::journal::spare::SpareSegments;
 use crate::journal::writer::SegmentWriter;
-use crate::journal::{JOURNAL_DIRECTORY, JournalOptions, JournalStore};
+use crate::journal::{INDEXING_THREAD, JOURNAL_DIRECTORY, JournalOptions, JournalStore};
 use crate::position::Position;
 
 pub(super) const LOCK_FILE: &str = "lock";
@@ -231,7 +231,7 @@ impl Shared {
 /// Starts the committing thread and the indexing thread, and gives them back in this order.
 fn start_threads(indexer: Indexer, committer: Committer) -> Result<Vec<JoinHandle<()>>, OpenError> {
     // In this order: the indexing thread ends when there is no committer, but not the other way round.
-    let indexing = spawn("foldhouse-index", move || indexer.run())?;
+    let indexing = spawn(INDEXING_THREAD, move || indexer.run())?;
     let committing = spawn("foldhouse-commit", move || committer.run())?;
     Ok(vec![committing, indexing])
 }

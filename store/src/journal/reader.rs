@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use uuid::Uuid;
@@ -30,6 +31,8 @@ use rescue::Rescue;
 const PAGE_BYTES: usize = 8 << 20;
 /// One read of the disk takes no more than this, unless a single frame or record does.
 const CHUNK_BYTES: usize = 1 << 20;
+/// How often a store that closes looks whether the last reads are done.
+const UNDER_WAY_PAUSE: Duration = Duration::from_millis(1);
 
 /// Reads durable events back; many threads at a time.
 #[derive(Debug)]
@@ -45,9 +48,9 @@ pub(crate) struct JournalReader {
 }
 
 /// What knows of the segments that are not in the live index.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Beside {
-    Sidecar(Box<Sidecar>),
+    Sidecar(Arc<Sidecar>),
     /// There is none: all segments are in the live index.
     Nothing,
     /// The store is closed.
@@ -61,7 +64,7 @@ impl JournalReader {
         recent: RecentFrames,
         sidecar: Sidecar,
     ) -> Self {
-        Self::beside_which(segments, live, recent, Beside::Sidecar(Box::new(sidecar)))
+        Self::beside_which(segments, live, recent, Beside::Sidecar(Arc::new(sidecar)))
     }
 
     /// A reader of a journal whose segments are all in the live index, for as long as it is there.
@@ -91,8 +94,8 @@ impl JournalReader {
         &self,
         work: impl FnOnce(&Sidecar) -> Result<T, Fault>,
     ) -> Result<T, ReadError> {
-        match &*self.sidecar.read().unwrap_or_else(PoisonError::into_inner) {
-            Beside::Sidecar(sidecar) => work(sidecar).map_err(ReadError::Io),
+        match self.sidecar() {
+            Beside::Sidecar(sidecar) => work(&sidecar).map_err(ReadError::Io),
             Beside::Nothing | Beside::Closed => Err(ReadError::Closed),
         }
     }
@@ -102,16 +105,28 @@ impl JournalReader {
         &self,
         work: impl FnOnce(&Sidecar) -> Result<T, Fault>,
     ) -> Result<T, ReadError> {
-        match &*self.sidecar.read().unwrap_or_else(PoisonError::into_inner) {
-            Beside::Sidecar(sidecar) => work(sidecar).map_err(ReadError::Io),
+        match self.sidecar() {
+            Beside::Sidecar(sidecar) => work(&sidecar).map_err(ReadError::Io),
             Beside::Nothing => Ok(T::default()),
             Beside::Closed => Err(ReadError::Closed),
         }
     }
 
+    /// Not under the lock: a call into the sidecar may never come back.
+    fn sidecar(&self) -> Beside {
+        self.sidecar
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
-        let beside = self.sidecar.read().unwrap_or_else(PoisonError::into_inner);
-        matches!(*beside, Beside::Closed)
+        matches!(self.sidecar(), Beside::Closed)
+    }
+
+    /// Whether the sidecar answers nothing any more.
+    pub(crate) fn is_index_broken(&self) -> bool {
+        matches!(self.sidecar(), Beside::Sidecar(sidecar) if sidecar.is_broken())
     }
 
     /// Lets go of the sidecar's files, once the reads under way are done. `head` is the journal's last event.
@@ -119,12 +134,20 @@ impl JournalReader {
         let mut beside = self.sidecar.write().unwrap_or_else(PoisonError::into_inner);
         let closed = std::mem::replace(&mut *beside, Beside::Closed);
         drop(beside);
-        match closed {
-            Beside::Sidecar(sidecar) => {
-                sidecar.note_journal_head(head)?;
-                sidecar.close()
+        let Beside::Sidecar(mut sidecar) = closed else {
+            return Ok(());
+        };
+        loop {
+            match Arc::try_unwrap(sidecar) {
+                Ok(alone) => {
+                    alone.note_journal_head(head)?;
+                    return alone.close();
+                }
+                // A call that hangs keeps its files; the process has to end before they can be opened again.
+                Err(in_use) if in_use.is_broken() => return Err(in_use.why_broken()),
+                Err(in_use) => sidecar = in_use,
             }
-            Beside::Nothing | Beside::Closed => Ok(()),
+            std::thread::sleep(UNDER_WAY_PAUSE);
         }
     }
 

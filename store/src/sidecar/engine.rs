@@ -2,19 +2,22 @@
 //!
 //! - a panic inside it becomes a [`Fault`], and nothing more is asked of it until it is opened again;
 //! - its `flush` only hands pages to the kernel, so [`Engine::sync`] syncs its file through a descriptor of our own;
-//! - a flush can miss its wake-up when a write fails beside it, so it runs with a time limit;
+//! - a call can wait for ever, see `watch`: it is helped on, or the index is given up, and a flush has a time limit;
 //! - its trees are fixed, and there is one handle.
+
+mod watch;
 
 use std::fs::File;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::OnceLock;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sled::{Config, Db, Tree};
 
+use self::watch::{Calls, Watch};
 use super::receipt::Receipt;
 use crate::error::Fault;
 
@@ -22,8 +25,8 @@ use crate::error::Fault;
 /// an inner page holds up to 320 keys of at most 600 bytes. Written into the files: never change it.
 const SEGMENT_BYTES: usize = 1024 * 1024;
 
-/// The longest that a flush may take before the index is given up.
-const FLUSH_TIME_MAX: Duration = Duration::from_secs(60);
+/// The longest that a flush may take, or any call while no other comes back, before the index is given up.
+const CALL_TIME_MAX: Duration = Duration::from_secs(if cfg!(test) { 10 } else { 60 });
 
 /// The file that holds all pages.
 const DATA_FILE: &str = "db";
@@ -95,9 +98,14 @@ pub(super) struct Engine {
     /// `None` only while it is dropped.
     handles: Option<Handles>,
     data: File,
-    receipt: Receipt,
+    receipt: Arc<Receipt>,
     /// Why nothing more may be asked of it.
-    broken: OnceLock<Fault>,
+    broken: Arc<OnceLock<Fault>>,
+    calls: Arc<Calls>,
+    /// `None` only while it is dropped.
+    watch: Option<Watch>,
+    #[cfg(test)]
+    hangs: std::sync::atomic::AtomicBool,
 }
 
 impl Engine {
@@ -143,12 +151,40 @@ impl Engine {
             let what = format!("{} cannot be opened", path.display());
             OpenFailure::Surroundings(Fault::io(what, error))
         })?;
+        let (receipt, broken) = (Arc::new(receipt), Arc::<OnceLock<Fault>>::default());
+        let calls = Arc::<Calls>::default();
+        let give_up = {
+            let (receipt, broken) = (Arc::clone(&receipt), Arc::clone(&broken));
+            move || {
+                let what = format!(
+                    "the index has not answered for {} s; see to the disk",
+                    CALL_TIME_MAX.as_secs()
+                );
+                broken.get_or_init(|| condemn(&receipt, what));
+            }
+        };
+        let database = handles.database.clone();
+        let watch = Watch::start(database, Arc::clone(&calls), CALL_TIME_MAX, give_up).map_err(
+            |error| {
+                let what = "no thread could be started to watch over the index";
+                OpenFailure::Surroundings(Fault::io(what, error))
+            },
+        )?;
         Ok(Self {
             handles: Some(handles),
             data,
             receipt,
-            broken: OnceLock::new(),
+            broken,
+            calls,
+            watch: Some(watch),
+            #[cfg(test)]
+            hangs: false.into(),
         })
+    }
+
+    /// Whether nothing more is asked of it.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.get().is_some()
     }
 
     /// The receipt beside it.
@@ -198,7 +234,7 @@ impl Engine {
 
     /// Hands all that was written to the operating system. Not durable yet: see [`Engine::sync`].
     pub(super) fn flush(&self) -> Result<(), Fault> {
-        self.flush_within(FLUSH_TIME_MAX, |database| database.flush())
+        self.flush_within(CALL_TIME_MAX, |database| database.flush())
     }
 
     fn flush_within(
@@ -207,6 +243,7 @@ impl Engine {
         flush: impl FnOnce(&Db) -> sled::Result<usize> + Send + 'static,
     ) -> Result<(), Fault> {
         let handles = self.handles()?.clone();
+        let call = self.calls.begin();
         let (done, outcome) = sync_channel(1);
         // A thread of its own for the time limit: the flush waits on a condition that a failed write need not signal.
         std::thread::Builder::new()
@@ -215,6 +252,7 @@ impl Engine {
                 let flushed = catch_unwind(AssertUnwindSafe(|| flush(&handles.database)));
                 // The handle goes first: whoever is told may want to close.
                 drop(handles);
+                drop(call);
                 drop(done.send(flushed));
             })
             .map_err(|error| Fault::io("no thread could be started to flush the index", error))?;
@@ -244,14 +282,7 @@ impl Engine {
 
     /// Notes on disk that the index is damaged, so that the next open builds a new one, and gives the fault back.
     pub(super) fn damaged(&self, what: String) -> Fault {
-        let fault = Fault::new(format!(
-            "{what}; reopen the store: the index is then rebuilt from the journal"
-        ));
-        tracing::error!(%fault, "the index is damaged");
-        if let Err(error) = self.receipt.condemn() {
-            tracing::error!(%error, "the damage could not be noted: remove the index by hand before the next open");
-        }
-        fault
+        condemn(&self.receipt, what)
     }
 
     fn guarded<T>(
@@ -260,7 +291,14 @@ impl Engine {
         work: impl FnOnce(&Handles) -> sled::Result<T>,
     ) -> Result<T, Fault> {
         let handles = self.handles()?;
-        self.settle(doing, catch_unwind(AssertUnwindSafe(|| work(handles))))
+        let call = self.calls.begin();
+        #[cfg(test)]
+        while self.hangs.load(std::sync::atomic::Ordering::Relaxed) {
+            std::thread::park();
+        }
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(handles)));
+        drop(call);
+        self.settle(doing, outcome)
     }
 
     fn handles(&self) -> Result<&Handles, Fault> {
@@ -290,14 +328,38 @@ impl Engine {
         }
     }
 
+    pub(super) fn why_broken(&self) -> Fault {
+        let whole = || Fault::new("the index is whole");
+        self.broken.get().cloned().unwrap_or_else(whole)
+    }
+
+    #[cfg(test)]
+    pub(super) fn hang_from_now_on(&self) {
+        self.hangs.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+
     /// Nothing more is asked of it.
     pub(super) fn give_up(&self, fault: Fault) -> Fault {
         self.broken.get_or_init(|| fault).clone()
     }
 }
 
+/// Notes that the index is damaged, so that the next open moves it aside.
+fn condemn(receipt: &Receipt, what: String) -> Fault {
+    let fault = Fault::new(format!(
+        "{what}; reopen the store: the index is then rebuilt from the journal"
+    ));
+    tracing::error!(%fault, "the index is damaged");
+    if let Err(error) = receipt.condemn() {
+        tracing::error!(%error, "the damage could not be noted: remove the index by hand before the next open");
+    }
+    fault
+}
+
 impl Drop for Engine {
     fn drop(&mut self) {
+        // It has a handle of its own.
+        self.watch = None;
         let handles = self.handles.take();
         // Dropping the last handle flushes and syncs, and panics where that fails.
         if catch_unwind(AssertUnwindSafe(|| drop(handles))).is_err() {

@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use foldhouse_store::{
-    Append, Consent, EventStoreExt, ExpectedVersion, JournalOptions, NewEvent, Payload, Position,
-    StreamId, repair, verify,
+    Append, Appended, Consent, EventStoreExt, ExpectedVersion, JournalOptions, JournalStore,
+    NewEvent, Payload, Position, StreamId, repair, verify,
 };
+
+#[path = "tool/copies.rs"]
+mod copies;
 
 const EVENTS: u64 = 150;
 
@@ -22,17 +25,22 @@ fn written() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let store = options().open(directory.path()).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        for _ in 0..EVENTS {
-            let stream = StreamId::new("acme", "gl-account", "1000").unwrap();
-            let id = store.clock().new_id();
-            let event = NewEvent::new(id, "Debited", Payload::raw(vec![0x5a; 3_000]));
-            let append = Append::to(stream, ExpectedVersion::Any, [event]);
-            store.append(append).await.unwrap();
-        }
-    });
+    for _ in 0..EVENTS {
+        append(&runtime, &store, 1);
+    }
     drop(store);
     directory
+}
+
+/// Appends so many events together.
+fn append(runtime: &tokio::runtime::Runtime, store: &JournalStore, count: usize) -> Appended {
+    let stream = StreamId::new("acme", "gl-account", "1000").unwrap();
+    let event = |_| {
+        let id = store.clock().new_id();
+        NewEvent::new(id, "Debited", Payload::raw(vec![0x5a; 3_000]))
+    };
+    let append = Append::to(stream, ExpectedVersion::Any, (0..count).map(event));
+    runtime.block_on(store.append(append)).unwrap()
 }
 
 fn segments(directory: &Path) -> Vec<PathBuf> {

@@ -1,4 +1,4 @@
-use foldhouse_store::VerifyProgress;
+use foldhouse_store::{CopyProgress, VerifyProgress};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// A progress bar on stderr, on a terminal only.
@@ -15,13 +15,20 @@ impl Progress {
     }
 
     pub(crate) fn show(&self, progress: &VerifyProgress) {
-        self.0.set_length(progress.bytes_total);
-        self.0.set_position(progress.bytes_done);
-        self.0.set_message(format!(
-            "{} position {}",
-            progress.file.display(),
-            progress.position
-        ));
+        let file = progress.file.display();
+        let place = format!("{file} position {}", progress.position);
+        self.set(progress.bytes_done, progress.bytes_total, place);
+    }
+
+    pub(crate) fn show_copy(&self, progress: &CopyProgress) {
+        let place = format!("position {}", progress.position);
+        self.set(progress.bytes_done, progress.bytes_total, place);
+    }
+
+    fn set(&self, bytes_done: u64, bytes_total: u64, place: String) {
+        self.0.set_length(bytes_total);
+        self.0.set_position(bytes_done);
+        self.0.set_message(place);
     }
 
     pub(crate) fn finish(&self) {

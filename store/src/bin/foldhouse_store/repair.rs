@@ -22,9 +22,9 @@ pub(crate) fn run(directory: &Path, yes: bool) -> Result<Outcome, String> {
     let report = report.map_err(|error| error.to_string())?;
     print_report(&report);
     Ok(if report.refused || !report.left.is_empty() {
-        Outcome::Damaged
+        Outcome::NeedsAttention
     } else {
-        Outcome::Whole
+        Outcome::Done
     })
 }
 

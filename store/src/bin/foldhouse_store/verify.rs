@@ -18,9 +18,9 @@ pub(crate) fn run(directory: &Path, as_json: bool) -> Result<Outcome, String> {
         print_report(&report);
     }
     Ok(if report.is_whole() {
-        Outcome::Whole
+        Outcome::Done
     } else {
-        Outcome::Damaged
+        Outcome::NeedsAttention
     })
 }
 

@@ -19,8 +19,8 @@ pub const ROW_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// While a projection catches up, its rows are kept this often: most of them change again and again, and a row costs
 /// the store more than an event costs the projection. It is also the most that is read twice after a crash.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
-/// Or when so many have changed, to bound what is encoded at a time.
-const COMMIT_ROWS: usize = 50_000;
+/// Or when so many have changed, to bound what the store is given at a time.
+const COMMIT_ROWS: usize = 1_000;
 /// When nothing has changed, the checkpoint alone is kept every so many events.
 const COMMIT_EVERY_EVENTS: u64 = 10_000;
 

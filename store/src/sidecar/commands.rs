@@ -48,8 +48,6 @@ const COMMAND_BYTES_MAX: usize = ID_BYTES + 2 * VARINT_BYTES_MAX;
 /// What is left for the commands in one value.
 const COMMANDS_BYTES_MAX: usize = VALUE_BYTES_MAX - HEADER_BYTES_MAX - SEAL_BYTES;
 
-/// How many bytes are written before the engine is made to hand them to the operating system; it queues without limit.
-const UNFLUSHED_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How many chunks are removed in one go.
 const REMOVED_AT_ONCE: usize = 1_000;
 
@@ -187,7 +185,6 @@ impl Sidecar {
             )));
         }
         self.remove_stale_chunks(mark.number, commands)?;
-        let mut unflushed_bytes = 0;
         for chunk in commands.chunks(COMMANDS_BYTES_MAX / COMMAND_BYTES_MAX) {
             let Some((first, _)) = chunk.first() else {
                 continue;
@@ -204,11 +201,6 @@ impl Sidecar {
             seal(&key, &mut value);
             sum.add(&value);
             self.engine.put(Table::Commands, &key, &value)?;
-            unflushed_bytes += key.len() + value.len();
-            if unflushed_bytes > UNFLUSHED_BYTES_MAX {
-                self.engine.flush()?;
-                unflushed_bytes = 0;
-            }
         }
         Ok(())
     }

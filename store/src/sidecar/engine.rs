@@ -2,9 +2,10 @@
 //!
 //! - a panic inside it becomes a [`Fault`], and nothing more is asked of it until it is opened again;
 //! - its `flush` only hands pages to the kernel, so [`Engine::sync`] syncs its file through a descriptor of our own;
-//! - a call can wait for ever, see `watch`: it is helped on, or the index is given up, and a flush has a time limit;
+//! - a call can wait for ever: `budget` keeps it from that, `watch` gives the index up, and a flush has a time limit;
 //! - its trees are fixed, and there is one handle.
 
+mod budget;
 mod watch;
 
 use std::fs::File;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use sled::{Config, Db, Tree};
 
+use self::budget::Unflushed;
 use self::watch::{Calls, Watch};
 use super::receipt::Receipt;
 use crate::error::Fault;
@@ -33,8 +35,27 @@ const DATA_FILE: &str = "db";
 
 /// A key or a value as the engine gives it out: shared bytes.
 pub(super) type Bytes = sled::IVec;
+
 /// Puts and removals on one table that take effect together, or not at all after a crash.
-pub(super) type Batch = sled::Batch;
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    changes: sled::Batch,
+    cost: usize,
+}
+
+impl Batch {
+    pub(super) fn insert(&mut self, key: impl Into<Bytes>, value: impl Into<Bytes>) {
+        let (key, value) = (key.into(), value.into());
+        self.cost += budget::cost(key.len(), value.len());
+        self.changes.insert(key, value);
+    }
+
+    pub(super) fn remove(&mut self, key: impl Into<Bytes>) {
+        let key = key.into();
+        self.cost += budget::cost(key.len(), 0);
+        self.changes.remove(key);
+    }
+}
 
 /// The tables. Their names are on disk: never renumber, never reuse one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +123,7 @@ pub(super) struct Engine {
     /// Why nothing more may be asked of it.
     broken: Arc<OnceLock<Fault>>,
     calls: Arc<Calls>,
+    unflushed: Unflushed,
     /// `None` only while it is dropped.
     watch: Option<Watch>,
     #[cfg(test)]
@@ -163,19 +185,17 @@ impl Engine {
                 broken.get_or_init(|| condemn(&receipt, what));
             }
         };
-        let database = handles.database.clone();
-        let watch = Watch::start(database, Arc::clone(&calls), CALL_TIME_MAX, give_up).map_err(
-            |error| {
-                let what = "no thread could be started to watch over the index";
-                OpenFailure::Surroundings(Fault::io(what, error))
-            },
-        )?;
+        let watch = Watch::start(Arc::clone(&calls), CALL_TIME_MAX, give_up).map_err(|error| {
+            let what = "no thread could be started to watch over the index";
+            OpenFailure::Surroundings(Fault::io(what, error))
+        })?;
         Ok(Self {
             handles: Some(handles),
             data,
             receipt,
             broken,
             calls,
+            unflushed: Unflushed::default(),
             watch: Some(watch),
             #[cfg(test)]
             hangs: false.into(),
@@ -197,17 +217,33 @@ impl Engine {
     }
 
     pub(super) fn put(&self, table: Table, key: &[u8], value: &[u8]) -> Result<(), Fault> {
-        self.guarded("write", |handles| {
+        self.changing(budget::cost(key.len(), value.len()), |handles| {
             handles.tree(table).insert(key, value).map(drop)
         })
     }
 
     pub(super) fn remove(&self, table: Table, key: &[u8]) -> Result<(), Fault> {
-        self.guarded("write", |handles| handles.tree(table).remove(key).map(drop))
+        self.changing(budget::cost(key.len(), 0), |handles| {
+            handles.tree(table).remove(key).map(drop)
+        })
     }
 
     pub(super) fn apply(&self, table: Table, batch: Batch) -> Result<(), Fault> {
-        self.guarded("write", |handles| handles.tree(table).apply_batch(batch))
+        self.changing(batch.cost, |handles| {
+            handles.tree(table).apply_batch(batch.changes)
+        })
+    }
+
+    fn changing(
+        &self,
+        cost: usize,
+        change: impl FnOnce(&Handles) -> sled::Result<()>,
+    ) -> Result<(), Fault> {
+        if !self.unflushed.has_room(cost) {
+            self.flush()?;
+        }
+        self.unflushed.add(cost);
+        self.guarded("write", change)
     }
 
     /// The entries from `low` (inclusive) to `high` (exclusive).
@@ -243,6 +279,7 @@ impl Engine {
         flush: impl FnOnce(&Db) -> sled::Result<usize> + Send + 'static,
     ) -> Result<(), Fault> {
         let handles = self.handles()?.clone();
+        let unflushed = self.unflushed.cost();
         let call = self.calls.begin();
         let (done, outcome) = sync_channel(1);
         // A thread of its own for the time limit: the flush waits on a condition that a failed write need not signal.
@@ -257,7 +294,11 @@ impl Engine {
             })
             .map_err(|error| Fault::io("no thread could be started to flush the index", error))?;
         match outcome.recv_timeout(limit) {
-            Ok(flushed) => self.settle("flush", flushed).map(drop),
+            Ok(flushed) => {
+                self.settle("flush", flushed)?;
+                self.unflushed.flushed(unflushed);
+                Ok(())
+            }
             // The thread that hangs keeps the files: they must be moved aside, or nobody can open them in this process.
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                 Err(self.give_up(self.damaged(format!(
@@ -358,7 +399,6 @@ fn condemn(receipt: &Receipt, what: String) -> Fault {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // It has a handle of its own.
         self.watch = None;
         let handles = self.handles.take();
         // Dropping the last handle flushes and syncs, and panics where that fails.

@@ -1,28 +1,19 @@
 //! A thread that watches over calls into sled which do not come back.
 //!
-//! sled writes and shortens its file on a pool of seven threads, and adds to them only when more work is queued. When a
-//! shorter file grows again, a writer waits, with a lock held, for the shortening to be done; if all seven threads wait
-//! for that lock meanwhile, nobody is left to do it, and every call hangs for ever. Queueing more work than there are
-//! threads makes the pool grow, and the first thing that a new thread takes is the shortening.
+//! sled writes and shortens its file on a pool of seven threads (its counting of idle ones goes below zero, so that there
+//! are never more). When a file that was shortened grows again, a writer waits, with a lock held, for the shortening to
+//! be done; if all seven threads wait for that lock meanwhile, nobody is left to do it, and every call hangs for ever.
+//! `budget` keeps it far from that. A call can also hang because a write failed beside it and nobody is woken.
 //!
-//! A call can also hang because a write failed beside it and nobody is woken. That cannot be helped: after a while the
-//! index is given up, so that nobody else waits for it.
+//! Neither can be helped from outside. After a while the index is given up, so that nobody else waits for it.
 
-use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::task::{Context, Waker};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use sled::Db;
-
 /// How often it looks.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// More than the pool has threads when it starts.
-const MORE_THAN_THREADS: usize = 16;
 
 /// Counts the calls that are under way.
 #[derive(Debug, Default)]
@@ -71,7 +62,6 @@ pub(super) struct Watch {
 impl Watch {
     /// `give_up` is called once, when no call has come back for as long as `patience`.
     pub(super) fn start(
-        database: Db,
         calls: Arc<Calls>,
         patience: Duration,
         give_up: impl FnOnce() + Send + 'static,
@@ -79,7 +69,7 @@ impl Watch {
         let watched = Arc::clone(&calls);
         let thread = Builder::new()
             .name("foldhouse-index-watch".to_owned())
-            .spawn(move || watch(&database, &watched, patience, give_up))?;
+            .spawn(move || watch(&watched, patience, give_up))?;
         Ok(Self {
             calls,
             thread: Some(thread),
@@ -103,7 +93,7 @@ impl Drop for Watch {
     }
 }
 
-fn watch(database: &Db, calls: &Calls, patience: Duration, give_up: impl FnOnce()) {
+fn watch(calls: &Calls, patience: Duration, give_up: impl FnOnce()) {
     let mut give_up = Some(give_up);
     let mut done_before = 0;
     let mut stuck = Duration::ZERO;
@@ -115,25 +105,10 @@ fn watch(database: &Db, calls: &Calls, patience: Duration, give_up: impl FnOnce(
             continue;
         }
         stuck += LOOK_EVERY;
-        add_threads(database);
         if stuck >= patience
             && let Some(give_up) = give_up.take()
         {
             give_up();
         }
-    }
-}
-
-/// Queues more than the pool has threads for.
-fn add_threads(database: &Db) {
-    let queueing = AssertUnwindSafe(|| {
-        for _ in 0..MORE_THAN_THREADS {
-            // The first poll queues the flush; nobody waits for it.
-            let flush = pin!(database.flush_async());
-            let _ = flush.poll(&mut Context::from_waker(Waker::noop()));
-        }
-    });
-    if catch_unwind(queueing).is_err() {
-        tracing::warn!("the threads of the index could not be added to");
     }
 }

@@ -11,9 +11,6 @@ use super::chunk::{Chunk, ChunkWriter};
 use crate::error::Fault;
 use crate::stream_id::StreamId;
 
-/// How many bytes are written before the engine is made to hand them to the operating system; it queues without limit.
-const UNFLUSHED_BYTES_MAX: usize = 16 * 1024 * 1024;
-
 /// How many chunks are removed in one go.
 const REMOVED_AT_ONCE: usize = 1_000;
 
@@ -60,7 +57,6 @@ impl Sidecar {
         let mut streams: Vec<StreamPlaces<'a>> = streams.collect();
         streams.sort_unstable_by_key(|(stream, ..)| *stream);
         let mut sum = CheckSum::default();
-        let mut unflushed_bytes = 0;
         let mut writer = ChunkWriter::new(mark);
         let mut previous: Option<&StreamId> = None;
         for (stream, first, places) in streams {
@@ -73,13 +69,8 @@ impl Sidecar {
             previous = Some(stream);
             writer.write(stream, first, places, |key, value| {
                 sum.add(value);
-                unflushed_bytes += key.len() + value.len();
                 self.engine.put(Table::Streams, key, value)
             })?;
-            if unflushed_bytes > UNFLUSHED_BYTES_MAX {
-                self.engine.flush()?;
-                unflushed_bytes = 0;
-            }
         }
         Ok(sum)
     }

@@ -15,7 +15,7 @@ use crate::journal::frame;
 use crate::journal::record;
 use crate::position::Position;
 
-const KIND_CLOSED: u8 = 129;
+pub(crate) const KIND_CLOSED: u8 = 129;
 
 /// The bytes that the mark's frame takes in a segment.
 pub(crate) const MARK_FRAME_BYTES: usize = crate::journal::segment::BLOCK_BYTES;

@@ -267,3 +267,19 @@ proptest! {
         run(&steps);
     }
 }
+
+#[test]
+fn a_command_without_events_outlives_a_failed_write_behind_it_and_two_crashes() {
+    run(&[
+        Step::Send(vec![(0, 0, 0, 0, false)]),
+        Step::SendAndFail(
+            vec![
+                (28, 2, 8_674, 42, false),
+                (44, 0, 19_655, 412, true),
+                (46, 0, 19_784, 837, false),
+            ],
+            false,
+        ),
+        Step::Die,
+    ]);
+}

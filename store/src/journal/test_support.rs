@@ -12,9 +12,11 @@ use crate::append::{Append, Appended};
 use crate::error::AppendError;
 use crate::event::{NewEvent, Payload, RecordedEvent};
 use crate::event_store::EventStore;
+use crate::journal::closing_mark::KIND_CLOSED;
 use crate::journal::disk::FsDisk;
-use crate::journal::frame::{FrameHeader, HeaderCheck};
+use crate::journal::frame::{FRAME_HEADER_BYTES, FrameHeader, HeaderCheck};
 use crate::journal::opening::lock;
+use crate::journal::record::RECORD_PREFIX_BYTES;
 use crate::journal::segment::BLOCK_BYTES;
 use crate::position::ExpectedVersion;
 use crate::stream_id::StreamId;
@@ -112,7 +114,9 @@ pub(super) fn die(store: JournalStore) {
     let bytes = std::fs::read(&path).unwrap();
     let (mut offset, mut mark) = (BLOCK_BYTES, None);
     while let Some(HeaderCheck::Sound(header)) = bytes.get(offset..).map(FrameHeader::check) {
-        mark = (header.event_count == 0).then_some(offset);
+        // A frame without events may also be that of a command.
+        let kind = bytes[offset + FRAME_HEADER_BYTES + RECORD_PREFIX_BYTES];
+        mark = (kind == KIND_CLOSED).then_some(offset);
         offset += header.padded_bytes();
     }
     let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();

@@ -11,8 +11,8 @@ use super::receipt::Receipt;
 use crate::error::Fault;
 
 /// The longest to wait until an earlier handle has let go: its worker threads outlive it by a moment.
-const LOCK_WAIT_MAX: Duration = Duration::from_secs(2);
-const LOCK_RETRY: Duration = Duration::from_millis(5);
+pub(super) const LOCK_WAIT_MAX: Duration = Duration::from_secs(2);
+pub(super) const LOCK_RETRY: Duration = Duration::from_millis(5);
 
 /// The most indexes that are kept aside.
 const ASIDE_MAX: u32 = 999;

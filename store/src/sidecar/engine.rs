@@ -14,12 +14,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sled::{Config, Db, Tree};
 
 use self::budget::Unflushed;
 use self::watch::{Calls, Watch};
+use super::directory::{LOCK_RETRY, LOCK_WAIT_MAX};
 use super::receipt::Receipt;
 use crate::error::Fault;
 
@@ -140,7 +141,7 @@ impl Engine {
         receipt: Receipt,
         cache_bytes: u64,
     ) -> Result<Self, OpenFailure> {
-        let opened = catch_unwind(AssertUnwindSafe(|| {
+        let open = || {
             let database = Config::new()
                 .path(index)
                 .cache_capacity(cache_bytes)
@@ -157,7 +158,16 @@ impl Engine {
                 meta: tree(Table::Meta)?,
                 database,
             })
-        }));
+        };
+        let started = Instant::now();
+        let opened = loop {
+            match catch_unwind(AssertUnwindSafe(open)) {
+                Ok(Err(error)) if is_locked(&error) && started.elapsed() < LOCK_WAIT_MAX => {
+                    std::thread::sleep(LOCK_RETRY);
+                }
+                opened => break opened,
+            }
+        };
         let handles = match opened {
             Ok(Ok(handles)) => handles,
             Ok(Err(error)) => return Err(OpenFailure::of(error)),
@@ -448,7 +458,7 @@ impl OpenFailure {
         let sled::Error::Io(error) = error else {
             return Self::Files(error.to_string());
         };
-        let locked = error.to_string().starts_with("could not acquire lock");
+        let locked = is_lock_refused(&error);
         let surroundings = matches!(
             error.kind(),
             OutOfMemory | PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull
@@ -459,6 +469,15 @@ impl OpenFailure {
             Self::Files(error.to_string())
         }
     }
+}
+
+/// A process that is being started elsewhere holds copies of all descriptors, and their locks, for a moment.
+fn is_locked(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(error) if is_lock_refused(error))
+}
+
+fn is_lock_refused(error: &std::io::Error) -> bool {
+    error.to_string().starts_with("could not acquire lock")
 }
 
 /// Whether an I/O error says that something is not where the engine left it.

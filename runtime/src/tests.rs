@@ -13,6 +13,7 @@ mod projections;
 mod snapshots;
 mod stress;
 mod transaction_hazards;
+mod transaction_durability;
 mod transactions;
 
 use std::sync::Arc;

@@ -6,7 +6,8 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use super::counter::*;
 use super::held_store::not_recorded;
-use super::transactions::{at, count, held, over_memory, transfer};
+use super::transaction_durability::{held, transfer};
+use super::transactions::{at, count, over_memory};
 use super::*;
 use crate::*;
 use foldhouse_store::{Append, NewEvent, Payload, SnapshotCriteria, SnapshotStore};

@@ -6,6 +6,8 @@
 //! - its trees are fixed, and there is one handle.
 
 mod budget;
+mod failure;
+mod tables;
 mod watch;
 
 use std::fs::File;
@@ -16,9 +18,13 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use sled::{Config, Db, Tree};
+use sled::{Config, Db};
 
 use self::budget::Unflushed;
+pub(super) use self::failure::OpenFailure;
+use self::failure::{is_damage, is_locked, panic_text};
+use self::tables::Handles;
+pub(super) use self::tables::Table;
 use self::watch::{Calls, Watch};
 use super::directory::{LOCK_RETRY, LOCK_WAIT_MAX};
 use super::receipt::Receipt;
@@ -55,63 +61,6 @@ impl Batch {
         let key = key.into();
         self.cost += budget::cost(key.len(), 0);
         self.changes.remove(key);
-    }
-}
-
-/// The tables. Their names are on disk: never renumber, never reuse one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Table {
-    Streams,
-    Commands,
-    Segments,
-    Snapshots,
-    Models,
-    Meta,
-}
-
-impl Table {
-    pub(super) const ALL: [Self; 6] = [
-        Self::Streams,
-        Self::Commands,
-        Self::Segments,
-        Self::Snapshots,
-        Self::Models,
-        Self::Meta,
-    ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Streams => "streams",
-            Self::Commands => "commands",
-            Self::Segments => "segments",
-            Self::Snapshots => "snapshots",
-            Self::Models => "models",
-            Self::Meta => "meta",
-        }
-    }
-}
-
-#[derive(Clone)]
-struct Handles {
-    database: Db,
-    streams: Tree,
-    commands: Tree,
-    segments: Tree,
-    snapshots: Tree,
-    models: Tree,
-    meta: Tree,
-}
-
-impl Handles {
-    fn tree(&self, table: Table) -> &Tree {
-        match table {
-            Table::Streams => &self.streams,
-            Table::Commands => &self.commands,
-            Table::Segments => &self.segments,
-            Table::Snapshots => &self.snapshots,
-            Table::Models => &self.models,
-            Table::Meta => &self.meta,
-        }
     }
 }
 
@@ -441,99 +390,5 @@ impl Range<'_> {
     }
 }
 
-/// Why the database did not open.
-#[derive(Debug)]
-pub(super) enum OpenFailure {
-    /// The files cannot be used; others in their place could.
-    Files(String),
-    /// Something else is in the way; the files may be good.
-    Surroundings(Fault),
-}
-
-impl OpenFailure {
-    fn of(error: sled::Error) -> Self {
-        use std::io::ErrorKind::{
-            OutOfMemory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
-        };
-        let sled::Error::Io(error) = error else {
-            return Self::Files(error.to_string());
-        };
-        let locked = is_lock_refused(&error);
-        let surroundings = matches!(
-            error.kind(),
-            OutOfMemory | PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull
-        ) || matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE));
-        if locked || surroundings {
-            Self::Surroundings(Fault::io("the index cannot be opened", error))
-        } else {
-            Self::Files(error.to_string())
-        }
-    }
-}
-
-/// A process that is being started elsewhere holds copies of all descriptors, and their locks, for a moment.
-fn is_locked(error: &sled::Error) -> bool {
-    matches!(error, sled::Error::Io(error) if is_lock_refused(error))
-}
-
-fn is_lock_refused(error: &std::io::Error) -> bool {
-    error.to_string().starts_with("could not acquire lock")
-}
-
-/// Whether an I/O error says that something is not where the engine left it.
-fn is_damage(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
-    matches!(error.kind(), InvalidData | NotFound | UnexpectedEof)
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no message")
-}
-
 #[cfg(test)]
-mod tests {
-    use super::super::tests::{open, try_open};
-    use super::super::{OpenOutcome, Sidecar};
-    use super::*;
-
-    #[test]
-    fn a_panic_in_the_engine_is_a_fault_and_nothing_more_is_asked_of_it() {
-        let directory = tempfile::tempdir().unwrap();
-        let sidecar: Sidecar = open(directory.path());
-        let engine = &sidecar.engine;
-        let fault = engine
-            .guarded::<()>("read", |_| panic!("key {} is odd", 7))
-            .unwrap_err();
-        assert!(fault.to_string().contains("key 7 is odd"), "{fault}");
-        assert!(engine.get(Table::Meta, b"identity").is_err());
-        assert!(engine.put(Table::Meta, b"k", b"v").is_err());
-        assert!(engine.flush().is_err());
-        drop(sidecar);
-        let (_, outcome) = try_open(directory.path()).unwrap();
-        assert!(matches!(outcome, OpenOutcome::MovedAside { .. }));
-    }
-
-    #[test]
-    fn a_flush_that_hangs_is_given_up_and_the_next_open_is_not_in_its_way() {
-        let directory = tempfile::tempdir().unwrap();
-        let sidecar: Sidecar = open(directory.path());
-        let (let_go, hanging) = sync_channel::<()>(0);
-        let flush = move |database: &Db| {
-            // Until the test ends.
-            let _ = hanging.recv();
-            database.flush()
-        };
-        let limit = Duration::from_millis(10);
-        let fault = sidecar.engine.flush_within(limit, flush).unwrap_err();
-        assert!(fault.to_string().contains("reopen the store"), "{fault}");
-        assert!(sidecar.engine.get(Table::Meta, b"identity").is_err());
-        drop(sidecar);
-        let (_, outcome) = try_open(directory.path()).unwrap();
-        assert!(matches!(outcome, OpenOutcome::MovedAside { .. }));
-        drop(let_go);
-    }
-}
+mod tests;

@@ -21,7 +21,7 @@ mod block_buffer;
 mod closing_mark;
 mod committer;
 mod copy;
-mod disk;
+pub(crate) mod disk;
 mod event_store;
 mod follower;
 mod frame;
@@ -52,6 +52,8 @@ mod segment;
 mod segments;
 mod sidecar_stores;
 mod spare;
+#[cfg(feature = "simulation")]
+pub(crate) mod stepwise;
 mod verify;
 mod writer;
 

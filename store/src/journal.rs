@@ -24,7 +24,7 @@ mod copy;
 pub(crate) mod disk;
 mod event_store;
 mod follower;
-mod frame;
+pub(crate) mod frame;
 mod frame_log;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -39,7 +39,7 @@ mod progress;
 mod queue;
 pub(crate) mod raw_log;
 mod read_only;
-mod reader;
+pub(crate) mod reader;
 mod recent_frames;
 mod record;
 mod recovery;

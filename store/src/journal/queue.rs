@@ -219,6 +219,11 @@ impl Queue {
         self.room.notify_waiters();
     }
 
+    #[cfg(feature = "simulation")]
+    pub(crate) fn is_closing(&self) -> bool {
+        self.lock().closing
+    }
+
     #[cfg(test)]
     pub(crate) fn heads(&self) -> usize {
         self.lock().heads.len()

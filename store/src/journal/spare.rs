@@ -65,11 +65,7 @@ impl SpareSegments {
 
     /// Without a thread: each spare is made when it is needed.
     #[cfg(feature = "simulation")]
-    pub(crate) fn without_thread(
-        disk: Arc<dyn Disk>,
-        segment_bytes: u64,
-        is_there: bool,
-    ) -> Self {
+    pub(crate) fn without_thread(disk: Arc<dyn Disk>, segment_bytes: u64, is_there: bool) -> Self {
         let (_, finished) = channel();
         Self {
             segment_bytes,

@@ -101,6 +101,10 @@ impl StepwiseJournal {
         *self.head.borrow()
     }
 
+    pub(crate) fn watch_head(&self) -> watch::Receiver<Position> {
+        self.head.clone()
+    }
+
     /// Queues an append, as [`EventStore::submit`](crate::EventStore::submit) does.
     pub(crate) fn submit(&self, append: Append, settled: OnSettled) -> Verdict {
         match check(&append, &self.limits) {

@@ -1,0 +1,350 @@
+use std::num::NonZeroU16;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use uuid::Uuid;
+
+use crate::append::{Append, OnSettled, Verdict};
+use crate::clock::Clock;
+use crate::command::RecordedCommand;
+use crate::error::{OpenError, ReadError};
+use crate::event_store::{BoxFuture, EventStore, Page, StreamQuery};
+use crate::journal::reader::JournalReader;
+use crate::journal::stepwise::StepwiseJournal;
+use crate::journal::{JournalOptions, RecoveryReport};
+use crate::position::{Position, Version};
+use crate::read_model::{self, Checkpoint, ReadModelStore, Row};
+use crate::simulation::beside::Change;
+use crate::simulation::{Random, SimulatedDisk};
+use crate::snapshot::{Snapshot, SnapshotCriteria, SnapshotInfo, SnapshotStore};
+use crate::stream_id::StreamId;
+
+/// Small, so that a short run seals segments, too.
+const SEGMENT_BYTES: u64 = 64 << 10;
+/// Small, so that some frames are full.
+const FRAME_BYTES: usize = 8 << 10;
+/// The most that a write takes, in milliseconds.
+const WRITE_MS_MAX: u64 = 4;
+/// The most that a read takes, in milliseconds.
+const READ_MS_MAX: u64 = 2;
+
+/// A store on a [`SimulatedDisk`]: the journal's own code, one step at a time.
+///
+/// Somebody has to run [`SimulatedStore::run`] in a task: it takes what is queued, lets the disk take its time, and
+/// commits. Once the disk has lost its power, nothing is answered any more.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use foldhouse_store::simulation::{Random, SimulatedClock, SimulatedDisk, SimulatedStore};
+/// use foldhouse_store::{Append, Clock, EventStoreExt, ExpectedVersion, NewEvent, Payload, StreamId};
+///
+/// let tokio = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+/// tokio.block_on(async {
+///     let mut random = Random::new(7);
+///     let clock = Arc::new(SimulatedClock::new(random.branch()));
+///     clock.start();
+///     let disk = SimulatedDisk::new(random.branch(), Arc::new(|_| {}));
+///     let store = Arc::new(SimulatedStore::open(&disk, clock.clone(), random)?);
+///     let running = tokio::spawn({
+///         let store = Arc::clone(&store);
+///         async move { store.run().await }
+///     });
+///     let event = NewEvent::new(clock.new_id(), "Debited", Payload::raw("25.00 EUR"));
+///     let cash = StreamId::new("acme", "gl-account", "1000")?;
+///     let appended = store.append(Append::to(cash, ExpectedVersion::NoStream, [event])).await?;
+///     assert_eq!(appended.position.get(), 1);
+///     store.close();
+///     running.await?;
+///     Ok::<(), Box<dyn std::error::Error>>(())
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct SimulatedStore {
+    journal: StepwiseJournal,
+    disk: SimulatedDisk,
+    queued: Notify,
+    random: Mutex<Random>,
+    followers: Mutex<Followers>,
+}
+
+/// Whoever follows the head, each on a channel of its own: tokio wakes those on one channel in an order by chance.
+#[derive(Debug, Default)]
+struct Followers {
+    channels: Vec<watch::Sender<Position>>,
+    /// Keep the journal from thinking that nobody follows.
+    of_journal: Vec<watch::Receiver<Position>>,
+}
+
+impl SimulatedStore {
+    /// Opens what is on the disk, or begins a journal. `random` decides how long writes and reads take.
+    ///
+    /// # Errors
+    /// See [`OpenError`]. [`OpenError::Io`] also if the power goes meanwhile.
+    pub fn open(
+        disk: &SimulatedDisk,
+        clock: Arc<dyn Clock>,
+        random: Random,
+    ) -> Result<Self, OpenError> {
+        let options = JournalOptions::new()
+            .segment_bytes(SEGMENT_BYTES)
+            .frame_bytes(FRAME_BYTES)
+            .clock(clock);
+        Ok(Self {
+            journal: StepwiseJournal::open(Arc::new(disk.clone()), &options)?,
+            disk: disk.clone(),
+            queued: Notify::new(),
+            random: Mutex::new(random),
+            followers: Mutex::default(),
+        })
+    }
+
+    /// What opening found and did.
+    #[must_use]
+    pub fn recovery(&self) -> &RecoveryReport {
+        self.journal.recovery()
+    }
+
+    /// Commits what is queued, until the store is closed and all is written, or the power goes.
+    pub async fn run(&self) {
+        loop {
+            while let Some(frame) = self.journal.queue().try_take() {
+                let write_ms = lock(&self.random).number(0..=WRITE_MS_MAX);
+                pause(write_ms).await;
+                if self.disk.is_off() {
+                    return;
+                }
+                self.journal.commit(frame);
+                self.tell_followers();
+            }
+            if self.journal.queue().is_closing() {
+                return self.journal.close();
+            }
+            self.queued.notified().await;
+        }
+    }
+
+    /// Takes nothing new. [`SimulatedStore::run`] writes what is queued, and ends.
+    pub fn close(&self) {
+        self.journal.queue().close();
+        self.queued.notify_one();
+    }
+
+    fn tell_followers(&self) {
+        let head = self.journal.head();
+        lock(&self.followers).channels.retain(|follower| {
+            follower.send_if_modified(|seen| std::mem::replace(seen, head) != head);
+            follower.receiver_count() > 0
+        });
+    }
+
+    /// Lets a read take its time.
+    async fn pause_read(&self) {
+        let (waits, read_ms) = {
+            let mut random = lock(&self.random);
+            (random.chance(50), random.number(0..=READ_MS_MAX))
+        };
+        if waits {
+            pause(read_ms).await;
+        }
+    }
+
+    fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&JournalReader) -> Result<T, ReadError> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T, ReadError>> {
+        Box::pin(async move {
+            self.pause_read().await;
+            let reader = self.journal.reader();
+            if reader.is_closed() {
+                return Err(ReadError::Closed);
+            }
+            read(reader)
+        })
+    }
+
+    fn write_beside(&self, what: String, change: Change) -> BoxFuture<'_, Result<(), ReadError>> {
+        Box::pin(async move {
+            self.pause_read().await;
+            if self.journal.reader().is_closed() {
+                return Err(ReadError::Closed);
+            }
+            self.disk
+                .change_beside(&what, |beside| beside.change(change))
+        })
+    }
+
+    fn read_beside<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&super::beside::Tables) -> T + Send + 'static,
+    ) -> BoxFuture<'_, Result<T, ReadError>> {
+        Box::pin(async move {
+            self.pause_read().await;
+            if self.journal.reader().is_closed() {
+                return Err(ReadError::Closed);
+            }
+            self.disk.beside(read)
+        })
+    }
+}
+
+async fn pause(ms: u64) {
+    match ms {
+        0 => tokio::task::yield_now().await,
+        ms => tokio::time::sleep(Duration::from_millis(ms)).await,
+    }
+}
+
+/// Locks, also behind a panic of another holder: nothing here is ever left half changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl EventStore for SimulatedStore {
+    fn submit(&self, append: Append, settled: OnSettled) -> Verdict {
+        let disk = self.disk.clone();
+        // A process without power answers nobody.
+        let settled = move |outcome| {
+            if !disk.is_off() {
+                settled(outcome);
+            }
+        };
+        let verdict = self.journal.submit(append, Box::new(settled));
+        self.queued.notify_one();
+        verdict
+    }
+
+    fn ready(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.journal.queue().ready())
+    }
+
+    fn is_ready(&self) -> bool {
+        self.journal.queue().is_ready()
+    }
+
+    fn read_stream(&self, query: StreamQuery) -> BoxFuture<'_, Result<Page<Version>, ReadError>> {
+        self.read(move |reader| reader.read_stream(&query))
+    }
+
+    fn read_all(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Page<Position>, ReadError>> {
+        let head = self.head();
+        self.read(move |reader| reader.read_all(after, head, limit))
+    }
+
+    fn stream_version(&self, stream: &StreamId) -> BoxFuture<'_, Result<Version, ReadError>> {
+        let stream = stream.clone();
+        self.read(move |reader| reader.stream_version(&stream))
+    }
+
+    fn command(&self, id: Uuid) -> BoxFuture<'_, Result<Option<RecordedCommand>, ReadError>> {
+        self.read(move |reader| reader.command(id))
+    }
+
+    fn streams(
+        &self,
+        tenant: &str,
+        aggregate_type: &str,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<StreamId>, ReadError>> {
+        let (tenant, aggregate_type) = (tenant.to_owned(), aggregate_type.to_owned());
+        let after = after.cloned();
+        self.read(move |reader| reader.streams(&tenant, &aggregate_type, after.as_ref(), limit))
+    }
+
+    fn head(&self) -> Position {
+        self.journal.head()
+    }
+
+    fn watch_head(&self) -> watch::Receiver<Position> {
+        let mut followers = lock(&self.followers);
+        // The committer keeps recent frames for whoever follows beyond itself and its store.
+        let of_journal = [self.journal.watch_head(), self.journal.watch_head()];
+        followers.of_journal.extend(of_journal);
+        let follower = watch::Sender::new(self.journal.head());
+        let receiver = follower.subscribe();
+        followers.channels.push(follower);
+        receiver
+    }
+}
+
+impl SnapshotStore for SimulatedStore {
+    fn save_snapshot(
+        &self,
+        snapshot: Snapshot,
+        keep: NonZeroU16,
+    ) -> BoxFuture<'_, Result<(), ReadError>> {
+        let what = format!("snapshot of {} at {}", snapshot.stream, snapshot.version);
+        self.write_beside(what, Change::SaveSnapshot(snapshot, keep))
+    }
+
+    fn load_snapshot(
+        &self,
+        stream: &StreamId,
+        criteria: SnapshotCriteria,
+    ) -> BoxFuture<'_, Result<Option<Snapshot>, ReadError>> {
+        let stream = stream.clone();
+        self.read_beside(move |tables| tables.snapshots.load(&stream, criteria))
+    }
+
+    fn snapshots(
+        &self,
+        stream: &StreamId,
+        criteria: SnapshotCriteria,
+    ) -> BoxFuture<'_, Result<Vec<SnapshotInfo>, ReadError>> {
+        let stream = stream.clone();
+        self.read_beside(move |tables| tables.snapshots.list(&stream, criteria))
+    }
+
+    fn delete_snapshots(
+        &self,
+        stream: &StreamId,
+        criteria: SnapshotCriteria,
+    ) -> BoxFuture<'_, Result<(), ReadError>> {
+        let what = format!("delete snapshots of {stream}");
+        self.write_beside(what, Change::DeleteSnapshots(stream.clone(), criteria))
+    }
+}
+
+impl ReadModelStore for SimulatedStore {
+    fn commit(
+        &self,
+        projection: &str,
+        checkpoint: Checkpoint,
+        changes: Vec<read_model::Change>,
+    ) -> BoxFuture<'_, Result<(), ReadError>> {
+        let what = format!(
+            "{} rows of {projection} at {}",
+            changes.len(),
+            checkpoint.position
+        );
+        let change = Change::Commit(projection.to_owned(), checkpoint, changes);
+        self.write_beside(what, change)
+    }
+
+    fn checkpoint(&self, projection: &str) -> BoxFuture<'_, Result<Option<Checkpoint>, ReadError>> {
+        let projection = projection.to_owned();
+        self.read_beside(move |tables| tables.models.checkpoint(&projection))
+    }
+
+    fn rows(
+        &self,
+        projection: &str,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Row>, ReadError>> {
+        let (projection, after) = (projection.to_owned(), after.map(<[u8]>::to_vec));
+        self.read_beside(move |tables| tables.models.rows(&projection, after.as_deref(), limit))
+    }
+
+    fn reset(&self, projection: &str) -> BoxFuture<'_, Result<(), ReadError>> {
+        let what = format!("reset {projection}");
+        self.write_beside(what, Change::Reset(projection.to_owned()))
+    }
+}

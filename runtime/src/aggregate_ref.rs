@@ -151,7 +151,7 @@ impl<A: Aggregate> AggregateRef<A> {
         self.ask(|_state, version| version).await
     }
 
-    async fn ask<R, F>(&self, query: F) -> Result<R, QueryError>
+    pub(crate) async fn ask<R, F>(&self, query: F) -> Result<R, QueryError>
     where
         F: FnOnce(&A, Version) -> R + Send + 'static,
         R: Send + 'static,

@@ -106,6 +106,7 @@
 //! - The domain: [`Aggregate`], [`Event`], [`Command`], [`Decision`]; [`testing`] for given/when/then.
 //! - The runtime: [`Runtime`], [`AggregateRef`], [`CommandOptions`], [`Committed`].
 //! - Its answers when something fails: [`CommandError`], [`QueryError`], sorted by what the caller can do.
+//! - `simulation` (a feature): your aggregates under random schedules, crashes and torn writes, from a seed.
 //! - Read models: [`Projection`], [`Table`], [`ProjectionRef`].
 //! - [`semantics`]: order, durability and failure on one page.
 #![warn(
@@ -153,6 +154,8 @@ mod supervisor;
 mod transaction;
 mod work;
 
+#[cfg(feature = "simulation")]
+pub mod simulation;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 #[allow(

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -31,7 +31,7 @@ pub(crate) struct Shared {
     occupied_slots: AtomicUsize,
     all_slots_empty: Notify,
     /// By name; without one while it is being loaded.
-    projections: Mutex<HashMap<&'static str, Option<Arc<dyn AnyProjection>>>>,
+    projections: Mutex<BTreeMap<&'static str, Option<Arc<dyn AnyProjection>>>>,
 }
 
 /// How many snapshots may be encoded and saved at a time, over all aggregates.
@@ -78,7 +78,7 @@ impl Shared {
 
     pub(crate) fn projections(
         &self,
-    ) -> MutexGuard<'_, HashMap<&'static str, Option<Arc<dyn AnyProjection>>>> {
+    ) -> MutexGuard<'_, BTreeMap<&'static str, Option<Arc<dyn AnyProjection>>>> {
         // Nothing panics while it holds the lock; a poisoned one is whole.
         self.projections
             .lock()

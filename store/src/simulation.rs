@@ -25,4 +25,4 @@ mod tests;
 pub use clock::SimulatedClock;
 pub use disk::{DiskFault, Left, Narrator, SimulatedDisk};
 pub use random::Random;
-pub use store::SimulatedStore;
+pub use store::{AppendObserver, SimulatedStore};

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use crate::append::OnSettled;
 use crate::error::{Fault, ReadError};
 use crate::journal::disk::{BlockReader, BlockWriter, Disk, WriteMode};
 use crate::simulation::Random;
@@ -37,6 +38,8 @@ struct State {
     random: Random,
     changes: u64,
     armed: Vec<(u64, DiskFault)>,
+    /// Answers that nobody hears any more. Dropped at once, they would be heard of.
+    unheard: Vec<OnSettled>,
     /// Counts the starts: what was opened before the last one does nothing any more.
     start: u64,
 }
@@ -73,6 +76,7 @@ impl SimulatedDisk {
             random,
             changes: 0,
             armed: Vec::new(),
+            unheard: Vec::new(),
             start: 0,
         };
         Self {
@@ -87,6 +91,12 @@ impl SimulatedDisk {
         let mut state = self.state();
         let at = state.changes + nth.max(1);
         state.armed.push((at, fault));
+    }
+
+    /// Makes it one of those disks that say that a write is durable when it is not: a power cut loses the last writes.
+    /// What is built on it cannot keep its promises, and whoever checks them should notice.
+    pub fn lie(&self) {
+        self.state().files.lie();
     }
 
     /// How many changes there were.
@@ -111,6 +121,17 @@ impl SimulatedDisk {
         self.until(|condition| condition.write_failed).await;
     }
 
+    /// Whether a write has failed since the start.
+    #[must_use]
+    pub fn has_write_failed(&self) -> bool {
+        self.condition.borrow().write_failed
+    }
+
+    /// Keeps an answer that nobody is to hear, until the process is gone.
+    pub(super) fn keep_unheard(&self, answer: OnSettled) {
+        self.state().unheard.push(answer);
+    }
+
     async fn until(&self, is_so: impl Fn(&Condition) -> bool) {
         // The sender is here, so it cannot close.
         let _ = self.condition.subscribe().wait_for(|now| is_so(now)).await;
@@ -131,6 +152,10 @@ impl SimulatedDisk {
         }
         state.start += 1;
         self.condition.send_replace(Condition::default());
+        let unheard = std::mem::take(&mut state.unheard);
+        // Not under the lock: what goes with them may come here.
+        drop(state);
+        drop(unheard);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -15,6 +15,10 @@ pub(super) struct Files {
     contents: Vec<Vec<u8>>,
     /// Names that were removed, which is not durable until the names are synced.
     removed: Vec<(String, usize)>,
+    /// Whether writes only look durable.
+    lies: bool,
+    /// What stood before where such writes went, oldest first.
+    overwritten: Vec<(usize, usize, Vec<u8>)>,
 }
 
 /// One change that is durable when it returns.
@@ -86,8 +90,16 @@ impl Files {
             Change::Sync { name } => {
                 self.find(name)?;
                 self.removed.clear();
+                self.overwritten.clear();
             }
-            Change::Write { file, offset, data } => self.write(file, offset, data),
+            Change::Write { file, offset, data } => {
+                if self.lies {
+                    let before = self.content(file).get(offset..).unwrap_or_default();
+                    let before = before.get(..data.len()).unwrap_or(before).to_vec();
+                    self.overwritten.push((file, offset, before));
+                }
+                self.write(file, offset, data);
+            }
         }
         Ok(())
     }
@@ -131,8 +143,20 @@ impl Files {
         }
     }
 
+    /// From here on writes only look durable: a power cut loses the last ones.
+    pub(super) fn lie(&mut self) {
+        self.lies = true;
+    }
+
     /// What is found after a power cut: any name whose removal was not durable may be back.
     pub(super) fn after_power_cut(&mut self, random: &mut Random) {
+        let lost = random.index(self.overwritten.len() as u64);
+        for _ in 0..lost {
+            if let Some((file, offset, before)) = self.overwritten.pop() {
+                self.write(file, offset, &before);
+            }
+        }
+        self.overwritten.clear();
         for (name, file) in std::mem::take(&mut self.removed) {
             if random.chance(50) {
                 self.names.entry(name).or_insert(file);

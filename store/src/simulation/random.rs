@@ -5,7 +5,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use uuid::{Builder, Uuid};
 
 /// Choices that follow from a seed: the same seed gives the same ones, with the same version of this crate.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Random(StdRng);
 
 impl Random {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
-use crate::append::{Append, OnSettled, Verdict};
+use crate::append::{Append, Appended, OnSettled, Verdict};
 use crate::clock::Clock;
 use crate::command::RecordedCommand;
-use crate::error::{OpenError, ReadError};
+use crate::error::{AppendError, OpenError, ReadError};
 use crate::event_store::{BoxFuture, EventStore, Page, StreamQuery};
 use crate::journal::reader::JournalReader;
 use crate::journal::stepwise::StepwiseJournal;
@@ -68,6 +68,16 @@ pub struct SimulatedStore {
     queued: Notify,
     random: Mutex<Random>,
     followers: Mutex<Followers>,
+    observer: Option<Arc<dyn AppendObserver>>,
+}
+
+/// Hears of every append of a [`SimulatedStore`].
+pub trait AppendObserver: std::fmt::Debug + Send + Sync + 'static {
+    /// It is submitted. What is given back tells it from others.
+    fn submitted(&self, append: &Append) -> usize;
+
+    /// Its outcome is told. Not called for appends that a power cut leaves without one.
+    fn settled(&self, append: usize, outcome: &Result<Appended, AppendError>);
 }
 
 /// Whoever follows the head, each on a channel of its own: tokio wakes those on one channel in an order by chance.
@@ -98,7 +108,15 @@ impl SimulatedStore {
             queued: Notify::new(),
             random: Mutex::new(random),
             followers: Mutex::default(),
+            observer: None,
         })
+    }
+
+    /// Tells `observer` of every append.
+    #[must_use]
+    pub fn observed_by(mut self, observer: Arc<dyn AppendObserver>) -> Self {
+        self.observer = Some(observer);
+        self
     }
 
     /// What opening found and did.
@@ -206,10 +224,18 @@ impl EventStore for SimulatedStore {
     fn submit(&self, append: Append, settled: OnSettled) -> Verdict {
         let disk = self.disk.clone();
         // A process without power answers nobody.
+        let observed = self.observer.clone().map(|observer| {
+            let number = observer.submitted(&append);
+            (observer, number)
+        });
         let settled = move |outcome| {
-            if !disk.is_off() {
-                settled(outcome);
+            if disk.is_off() {
+                return disk.keep_unheard(settled);
             }
+            if let Some((observer, number)) = observed {
+                observer.settled(number, &outcome);
+            }
+            settled(outcome);
         };
         let verdict = self.journal.submit(append, Box::new(settled));
         self.queued.notify_one();

@@ -51,8 +51,9 @@ impl Machine {
             let running = Arc::clone(&store);
             tokio::spawn(async move { running.run().await });
             tokio::select! {
-                () = life(store, clock.clone()) => {}
+                biased;
                 () = disk.until_off() => {}
+                () = life(store, clock.clone()) => {}
             }
             clock.stop();
             Ok(())

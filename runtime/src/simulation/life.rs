@@ -1,0 +1,362 @@
+//! One life of the simulated process: it opens what the last one left, works, and ends or dies.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use foldhouse_store::simulation::SimulatedStore;
+use foldhouse_store::{RecordedEvent, Store};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::audit;
+use super::caller::Caller;
+use super::callers::{Callers, Lane};
+use super::fault::Fault;
+use super::machine::{Counts, Machine};
+use super::plan::{Plan, PlannedFault, PlannedOperation};
+use super::process::Process;
+use super::report::Violation;
+use super::world::World;
+use super::{Scenario, Settings};
+use crate::refusal::panic_message;
+use crate::runtime::Runtime;
+
+/// Longer than anything takes, in virtual time.
+pub(super) const HOUR: Duration = Duration::from_secs(3_600);
+/// How long a process goes on after a write has failed, until somebody restarts it.
+const UNTIL_RESTARTED: Duration = Duration::from_millis(10);
+
+/// How a life ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    PowerCut,
+    /// In an orderly way, with more to do.
+    Restart,
+    /// In an orderly way, with nothing left to do.
+    Done,
+}
+
+/// What is still to be done of a plan.
+pub(super) struct Todo<Operation> {
+    operations: Mutex<Vec<VecDeque<PlannedOperation<Operation>>>>,
+    faults: Mutex<VecDeque<PlannedFault>>,
+}
+
+impl<Operation: Clone> Todo<Operation> {
+    pub(super) fn new(plan: &Plan<Operation>) -> Self {
+        let mut operations = vec![VecDeque::new(); plan.callers()];
+        for planned in &plan.operations {
+            if let Some(lane) = operations.get_mut(planned.caller) {
+                lane.push_back(planned.clone());
+            }
+        }
+        Self {
+            operations: Mutex::new(operations),
+            faults: Mutex::new(plan.faults.iter().copied().collect()),
+        }
+    }
+
+    fn callers(&self) -> usize {
+        lock(&self.operations).len()
+    }
+
+    fn next_at_ms(&self, caller: usize) -> Option<u64> {
+        Some(lock(&self.operations).get(caller)?.front()?.at_ms)
+    }
+
+    /// What is taken is not done again, whatever comes of it.
+    fn take(&self, caller: usize) -> Option<PlannedOperation<Operation>> {
+        lock(&self.operations).get_mut(caller)?.pop_front()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        lock(&self.operations).iter().all(VecDeque::is_empty)
+    }
+}
+
+/// One life under way.
+pub(super) struct Life<S: Scenario> {
+    pub(super) scenario: Arc<S>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) machine: Arc<Machine>,
+    pub(super) todo: Arc<Todo<S::Operation>>,
+    stopping: AtomicBool,
+    restart: Notify,
+}
+
+impl<S: Scenario> Life<S> {
+    pub(super) fn new(
+        scenario: Arc<S>,
+        settings: Arc<Settings>,
+        machine: Arc<Machine>,
+        todo: Arc<Todo<S::Operation>>,
+    ) -> Self {
+        Self {
+            scenario,
+            settings,
+            machine,
+            todo,
+            stopping: AtomicBool::new(false),
+            restart: Notify::new(),
+        }
+    }
+
+    /// Lives, within a tokio runtime of its own whose time is paused.
+    pub(super) async fn run(self: Arc<Self>) -> Result<End, Violation> {
+        let machine = Arc::clone(&self.machine);
+        machine.disk.start();
+        machine.clock.start();
+        Counts::one(&machine.counts.processes);
+        machine.trace.note(format_args!("a process starts"));
+        let ended = tokio::select! {
+            biased;
+            () = machine.disk.until_off() => Ok(End::PowerCut),
+            ended = self.work() => ended,
+        };
+        // What fails without power says nothing.
+        let ended = match machine.disk.is_off() {
+            true => Ok(End::PowerCut),
+            false => ended,
+        };
+        if ended == Ok(End::PowerCut) {
+            Counts::one(&machine.counts.power_cuts);
+        }
+        machine.trace.note(format_args!("the process ends"));
+        machine.clock.stop();
+        ended
+    }
+
+    async fn work(self: &Arc<Self>) -> Result<End, Violation> {
+        let machine = &self.machine;
+        let store = Arc::new(self.open()?);
+        let committing = tokio::spawn({
+            let store = Arc::clone(&store);
+            async move { store.run().await }
+        });
+        let events = audit::read_log(&*store).await?;
+        audit::check_log(machine, &events)?;
+        audit::check_kept(machine, &*store, &events).await?;
+        self.check(&events)?;
+        let process = self.start(Arc::clone(&store)).await?;
+        let has_work = !self.todo.is_empty();
+        let end = match has_work {
+            true => self.call(&process).await?,
+            false => End::Done,
+        };
+        self.end(&process, &store).await?;
+        store.close();
+        in_time("the store closes", committing).await?.ok();
+        Ok(match end {
+            // Once more: what an orderly end leaves is looked at, too.
+            End::Done if has_work => End::Restart,
+            end => end,
+        })
+    }
+
+    fn open(&self) -> Result<SimulatedStore, Violation> {
+        let machine = &self.machine;
+        let clock = Arc::clone(&machine.clock);
+        let opened = SimulatedStore::open(&machine.disk, clock, machine.branch());
+        let store = opened
+            .map_err(|error| Violation::new("the store opens again", error))?
+            .observed_by(machine.history.clone());
+        let recovery = store.recovery();
+        machine.trace.note(format_args!(
+            "opened with {} segments, {} events, torn: {:?}",
+            recovery.segments, recovery.head, recovery.torn_tail
+        ));
+        if recovery.torn_tail.is_some() {
+            Counts::one(&machine.counts.torn_tails);
+        }
+        let segments = &machine.counts.segments;
+        segments.fetch_max(recovery.segments as u64, Ordering::Relaxed);
+        Ok(store)
+    }
+
+    async fn start(&self, store: Arc<SimulatedStore>) -> Result<Process, Violation> {
+        let store: Arc<dyn Store> = store;
+        let store = match &self.settings.wrap {
+            Some(wrap) => wrap(store),
+            None => store,
+        };
+        let mut builder = Runtime::builder(store)
+            .clock(Arc::clone(&self.machine.clock))
+            .snapshot_every_events(self.settings.snapshot_every_events);
+        if let Some(set_up) = &self.settings.set_up {
+            builder = set_up(builder);
+        }
+        let runtime = builder.start().await;
+        let runtime = runtime.map_err(|error| Violation::new("the runtime starts", error))?;
+        let process = Process::new(runtime, Arc::clone(&self.machine));
+        in_time("the process starts", self.scenario.start(&process)).await?;
+        Ok(process)
+    }
+
+    /// Lets the callers do what they have to, and the faults happen.
+    async fn call(self: &Arc<Self>, process: &Process) -> Result<End, Violation> {
+        let lanes = (0..self.todo.callers()).map(|number| {
+            let caller = Caller {
+                number,
+                runtime: process.runtime.clone(),
+                machine: Arc::clone(&self.machine),
+            };
+            let lane: Lane = Box::pin(Arc::clone(self).lane(caller));
+            lane
+        });
+        let callers = Callers::new(lanes.collect(), self.machine.branch());
+        let mut callers = tokio::spawn(callers);
+        let faults = tokio::spawn(Arc::clone(self).faults());
+        let watch = tokio::spawn(Arc::clone(self).watch_writes());
+        let end = tokio::select! {
+            biased;
+            joined = &mut callers => {
+                done(joined)?;
+                Ok(End::Done)
+            }
+            () = self.restart.notified() => Ok(End::Restart),
+            () = sleep(HOUR) => Err(self.unanswered()),
+        }?;
+        if end == End::Restart {
+            self.machine.trace.note(format_args!("restart"));
+            self.stopping.store(true, Ordering::SeqCst);
+            self.shut_down(process).await?;
+            done(
+                timeout(HOUR, callers)
+                    .await
+                    .map_err(|_| self.unanswered())?,
+            )?;
+        }
+        faults.abort();
+        watch.abort();
+        match self.todo.is_empty() {
+            true => Ok(End::Done),
+            false => Ok(end),
+        }
+    }
+
+    fn unanswered(&self) -> Violation {
+        let entries = self.machine.history.entries();
+        let open: Vec<_> = entries
+            .calls
+            .iter()
+            .filter(|call| call.answer.is_none())
+            .collect();
+        Violation::new(
+            "everything is answered",
+            format!("without an answer after an hour: {open:?}"),
+        )
+    }
+
+    async fn lane(self: Arc<Self>, caller: Caller) {
+        while let Some(at_ms) = self.todo.next_at_ms(caller.number) {
+            self.until(at_ms).await;
+            if self.stopping.load(Ordering::SeqCst) {
+                return;
+            }
+            let Some(planned) = self.todo.take(caller.number) else {
+                return;
+            };
+            let (number, operation) = (caller.number, planned.operation);
+            self.machine
+                .trace
+                .note(format_args!("caller {number} does {operation:?}"));
+            self.scenario.perform(operation, &caller).await;
+        }
+    }
+
+    async fn until(&self, at_ms: u64) {
+        let now = self.machine.clock.elapsed();
+        let wait = Duration::from_millis(at_ms).saturating_sub(now);
+        if !wait.is_zero() {
+            tokio::time::sleep_until(Instant::now() + wait).await;
+        }
+    }
+
+    async fn faults(self: Arc<Self>) {
+        loop {
+            let Some(next) = lock(&self.todo.faults).front().copied() else {
+                return;
+            };
+            self.until(next.at_ms).await;
+            lock(&self.todo.faults).pop_front();
+            let fault = next.fault;
+            self.machine.trace.note(format_args!("fault: {fault}"));
+            if let Some((nth, on_disk)) = fault.on_disk() {
+                self.machine.disk.arm(nth, on_disk);
+            }
+            match fault {
+                Fault::Restart => self.restart.notify_one(),
+                Fault::ClockStepsBack { ms } => {
+                    self.machine.clock.step_back(Duration::from_millis(ms));
+                }
+                Fault::PowerCut { .. } | Fault::WriteFails { .. } | Fault::NoRoom => {}
+            }
+        }
+    }
+
+    /// A store that could not write has to be opened again.
+    async fn watch_writes(self: Arc<Self>) {
+        self.machine.disk.until_write_failed().await;
+        sleep(UNTIL_RESTARTED).await;
+        self.restart.notify_one();
+    }
+
+    /// Compares what is in memory with what is recorded, and shuts the runtime down.
+    async fn end(&self, process: &Process, store: &Arc<SimulatedStore>) -> Result<(), Violation> {
+        let events = audit::read_log(&**store).await?;
+        audit::check_log(&self.machine, &events)?;
+        // After a failed write nothing can be asked any more, and after a shutdown either.
+        let can_ask =
+            !self.machine.disk.has_write_failed() && !self.stopping.load(Ordering::SeqCst);
+        if can_ask {
+            audit::check_live(&self.machine, process, &events).await?;
+            self.check(&events)?;
+        }
+        if self.machine.disk.has_write_failed() {
+            Counts::one(&self.machine.counts.failed_writes);
+        }
+        self.shut_down(process).await
+    }
+
+    async fn shut_down(&self, process: &Process) -> Result<(), Violation> {
+        let shutdown = process.runtime.shutdown(HOUR).await;
+        shutdown.map_err(|left| Violation::new("the runtime shuts down", left))?;
+        Ok(())
+    }
+
+    fn check(&self, events: &[RecordedEvent]) -> Result<(), Violation> {
+        let entries = self.machine.history.entries();
+        let world = World {
+            events,
+            calls: &entries.calls,
+        };
+        // Unwind safe: the run ends after a panic.
+        let checked = catch_unwind(AssertUnwindSafe(|| self.scenario.check(&world)));
+        checked
+            .unwrap_or_else(|panic| Err(format!("it panicked: {}", panic_message(panic))))
+            .map_err(|what| Violation::new("the scenario's own check", what))
+    }
+}
+
+async fn in_time<T>(what: &'static str, work: impl Future<Output = T>) -> Result<T, Violation> {
+    let done = timeout(HOUR, work).await;
+    done.map_err(|_| Violation::new(what, "it did not within an hour"))
+}
+
+fn done(joined: Result<(), tokio::task::JoinError>) -> Result<(), Violation> {
+    joined.map_err(|error| {
+        let message = match error.try_into_panic() {
+            Ok(panic) => panic_message(panic),
+            Err(error) => error.to_string(),
+        };
+        Violation::new("an operation does not panic", message)
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while it holds one of these locks.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -35,6 +35,19 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// The same at an earlier change, the earliest first.
+    pub(super) fn sooner(self) -> Vec<Self> {
+        match self {
+            Self::PowerCut { nth, left } => {
+                (1..nth).map(|nth| Self::PowerCut { nth, left }).collect()
+            }
+            Self::WriteFails { nth, left } => {
+                (1..nth).map(|nth| Self::WriteFails { nth, left }).collect()
+            }
+            Self::NoRoom | Self::Restart | Self::ClockStepsBack { .. } => Vec::new(),
+        }
+    }
+
     /// What it does to the disk, if it is one of the disk's: at which change from now on, and what.
     pub(super) fn on_disk(self) -> Option<(u64, DiskFault)> {
         match self {

@@ -131,6 +131,7 @@ impl<S: Scenario> Life<S> {
 
     async fn work(self: &Arc<Self>) -> Result<End, Violation> {
         let machine = &self.machine;
+        self.let_due_faults_happen();
         let store = Arc::new(self.open()?);
         let committing = tokio::spawn({
             let store = Arc::clone(&store);
@@ -276,24 +277,39 @@ impl<S: Scenario> Life<S> {
     }
 
     async fn faults(self: Arc<Self>) {
-        loop {
-            let Some(next) = lock(&self.todo.faults).front().copied() else {
-                return;
-            };
-            self.until(next.at_ms).await;
-            lock(&self.todo.faults).pop_front();
-            let fault = next.fault;
-            self.machine.trace.note(format_args!("fault: {fault}"));
-            if let Some((nth, on_disk)) = fault.on_disk() {
-                self.machine.disk.arm(nth, on_disk);
+        while let Some(at_ms) = self.next_fault_at_ms() {
+            self.until(at_ms).await;
+            self.let_due_faults_happen();
+        }
+    }
+
+    fn next_fault_at_ms(&self) -> Option<u64> {
+        Some(lock(&self.todo.faults).front()?.at_ms)
+    }
+
+    /// Those of the disk may come while a store is being opened, too.
+    fn let_due_faults_happen(&self) {
+        while let Some(at_ms) = self.next_fault_at_ms()
+            && Duration::from_millis(at_ms) <= self.machine.clock.elapsed()
+            && let Some(next) = lock(&self.todo.faults).pop_front()
+        {
+            self.machine
+                .trace
+                .note(format_args!("fault: {}", next.fault));
+            self.let_happen(next.fault);
+        }
+    }
+
+    fn let_happen(&self, fault: Fault) {
+        if let Some((nth, on_disk)) = fault.on_disk() {
+            self.machine.disk.arm(nth, on_disk);
+        }
+        match fault {
+            Fault::Restart => self.restart.notify_one(),
+            Fault::ClockStepsBack { ms } => {
+                self.machine.clock.step_back(Duration::from_millis(ms));
             }
-            match fault {
-                Fault::Restart => self.restart.notify_one(),
-                Fault::ClockStepsBack { ms } => {
-                    self.machine.clock.step_back(Duration::from_millis(ms));
-                }
-                Fault::PowerCut { .. } | Fault::WriteFails { .. } | Fault::NoRoom => {}
-            }
+            Fault::PowerCut { .. } | Fault::WriteFails { .. } | Fault::NoRoom => {}
         }
     }
 

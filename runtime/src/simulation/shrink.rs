@@ -41,7 +41,7 @@ impl<'s, S: Scenario> Shrink<'s, S> {
             let before = self.runs;
             let smaller = self.fewer_faults()
                 | self.fewer_operations()
-                | self.earlier_faults()
+                | self.sooner_faults()
                 | self.fewer_callers()
                 | self.simpler_operations();
             if !smaller || self.runs == before || self.is_enough() {
@@ -107,17 +107,25 @@ impl<'s, S: Scenario> Shrink<'s, S> {
         smaller
     }
 
-    /// Faults that come at once need no waiting for them.
-    fn earlier_faults(&mut self) -> bool {
-        self.each(
-            |plan| plan.faults.len(),
-            |plan, number| {
-                let fault = plan.faults.get_mut(number)?;
-                let is_late = fault.at_ms > 0;
-                fault.at_ms /= 2;
-                is_late.then_some(())
-            },
-        )
+    /// What need not happen before a fault can be left out afterwards.
+    fn sooner_faults(&mut self) -> bool {
+        let mut smaller = false;
+        for number in 0..self.plan.faults.len() {
+            let Some(planned) = self.plan.faults.get(number).copied() else {
+                continue;
+            };
+            for fault in planned.fault.sooner() {
+                let mut plan = self.plan.clone();
+                if let Some(planned) = plan.faults.get_mut(number) {
+                    planned.fault = fault;
+                }
+                if self.takes(plan) {
+                    smaller = true;
+                    break;
+                }
+            }
+        }
+        smaller
     }
 
     fn fewer_callers(&mut self) -> bool {

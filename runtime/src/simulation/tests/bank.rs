@@ -17,13 +17,14 @@ pub(super) struct Account(pub(super) i64);
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum AccountEvent {
-    Changed { by: i64 },
+    /// With words of some length, so that a frame takes some sectors and can be torn.
+    Changed { by: i64, memo: String },
 }
 
 impl Aggregate for Account {
     const TYPE: &'static str = "account";
     type Event = AccountEvent;
-    fn apply(&mut self, AccountEvent::Changed { by }: &AccountEvent) {
+    fn apply(&mut self, AccountEvent::Changed { by, .. }: &AccountEvent) {
         self.0 += by;
     }
 }
@@ -47,8 +48,9 @@ impl Command for Change {
         if self.checked && after < -START {
             return Err(TooLittle(account.0));
         }
+        let memo = "moved ".repeat(self.by.unsigned_abs() as usize % 50 * 6);
         Ok(Decision::event(
-            AccountEvent::Changed { by: self.by },
+            AccountEvent::Changed { by: self.by, memo },
             after,
         ))
     }
@@ -68,7 +70,7 @@ impl Projection for Balances {
         table: &mut Table<StreamId, i64>,
     ) -> Result<(), ProjectionError> {
         if let Some(decoded) = decode_event::<Account>(event) {
-            let AccountEvent::Changed { by } = decoded?;
+            let AccountEvent::Changed { by, .. } = decoded?;
             table.update(&event.stream, |balance| *balance += by);
         }
         Ok(())

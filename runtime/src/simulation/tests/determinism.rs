@@ -3,18 +3,17 @@ use crate::simulation::{Faults, Simulation};
 
 #[test]
 fn transfers_come_through_every_fault_and_the_same_seeds_leave_the_same_trace() {
-    let simulation = || Simulation::new(Bank(Way::Transaction)).seeds(0..60);
+    let simulation = || Simulation::new(Bank(Way::Transaction)).seeds(0..40);
     let report = simulation().run().unwrap();
-    println!("{report:#?}");
     assert_eq!(report, simulation().run().unwrap());
     assert_ne!(
         report.trace_hash,
-        simulation().seeds(60..120).run().unwrap().trace_hash
+        simulation().seeds(40..50).run().unwrap().trace_hash
     );
     // Each of what is to be tried was.
-    assert!(report.power_cuts >= 30, "{report:?}");
-    assert!(report.torn_tails >= 5, "{report:?}");
-    assert!(report.failed_writes >= 5, "{report:?}");
+    assert!(report.power_cuts >= 20, "{report:?}");
+    assert!(report.torn_tails >= 3, "{report:?}");
+    assert!(report.failed_writes >= 3, "{report:?}");
     assert!(report.segments_max >= 2, "{report:?}");
     for count in [
         report.done,
@@ -30,10 +29,10 @@ fn transfers_come_through_every_fault_and_the_same_seeds_leave_the_same_trace() 
 #[test]
 fn one_run_survives_a_crash_at_each_change_of_its_disk() {
     let report = Simulation::new(Bank(Way::Transaction))
-        .operations(12)
+        .operations(8)
         .crash_at_every_change(7)
         .unwrap();
-    // The first run has no crash, and from the last changes on there may be none left.
+    // The first run has no crash; each other has its own, from the first change on that makes the disk a journal.
     assert!(report.power_cuts > 30, "{report:?}");
     assert_eq!(report.runs, report.power_cuts + 1, "{report:?}");
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use foldhouse_store::simulation::SimulatedStore;
-use foldhouse_store::{RecordedEvent, Store};
+use foldhouse_store::{OpenError, RecordedEvent, Store};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -132,7 +132,10 @@ impl<S: Scenario> Life<S> {
     async fn work(self: &Arc<Self>) -> Result<End, Violation> {
         let machine = &self.machine;
         self.let_due_faults_happen();
-        let store = Arc::new(self.open()?);
+        let Some(store) = self.open()? else {
+            return Ok(End::Restart);
+        };
+        let store = Arc::new(store);
         let committing = tokio::spawn({
             let store = Arc::clone(&store);
             async move { store.run().await }
@@ -157,13 +160,19 @@ impl<S: Scenario> Life<S> {
         })
     }
 
-    fn open(&self) -> Result<SimulatedStore, Violation> {
+    /// `None` if the disk has just failed: somebody will try again.
+    fn open(&self) -> Result<Option<SimulatedStore>, Violation> {
         let machine = &self.machine;
         let clock = Arc::clone(&machine.clock);
-        let opened = SimulatedStore::open(&machine.disk, clock, machine.branch());
-        let store = opened
-            .map_err(|error| Violation::new("the store opens again", error))?
-            .observed_by(machine.history.clone());
+        let faults = machine.disk.faults();
+        let store = match SimulatedStore::open(&machine.disk, clock, machine.branch()) {
+            Ok(store) => store.observed_by(machine.history.clone()),
+            Err(OpenError::Io(fault)) if machine.disk.faults() > faults => {
+                machine.trace.note(format_args!("not opened: {fault}"));
+                return Ok(None);
+            }
+            Err(error) => return Err(Violation::new("the store opens again", error)),
+        };
         let recovery = store.recovery();
         machine.trace.note(format_args!(
             "opened with {} segments, {} events, torn: {:?}",
@@ -174,7 +183,7 @@ impl<S: Scenario> Life<S> {
         }
         let segments = &machine.counts.segments;
         segments.fetch_max(recovery.segments as u64, Ordering::Relaxed);
-        Ok(store)
+        Ok(Some(store))
     }
 
     async fn start(&self, store: Arc<SimulatedStore>) -> Result<Process, Violation> {

@@ -38,6 +38,7 @@ struct State {
     random: Random,
     changes: u64,
     armed: Vec<(u64, DiskFault)>,
+    faults: u64,
     /// Answers that nobody hears any more. Dropped at once, they would be heard of.
     unheard: Vec<OnSettled>,
     /// Counts the starts: what was opened before the last one does nothing any more.
@@ -76,6 +77,7 @@ impl SimulatedDisk {
             random,
             changes: 0,
             armed: Vec::new(),
+            faults: 0,
             unheard: Vec::new(),
             start: 0,
         };
@@ -103,6 +105,12 @@ impl SimulatedDisk {
     #[must_use]
     pub fn changes(&self) -> u64 {
         self.state().changes
+    }
+
+    /// How many faults have come to pass.
+    #[must_use]
+    pub fn faults(&self) -> u64 {
+        self.state().faults
     }
 
     /// Whether the power is gone. Everything fails until [`SimulatedDisk::start`].
@@ -270,6 +278,7 @@ impl State {
         let changes = self.changes;
         let mut armed = self.armed.iter();
         let due = armed.position(|(at, fault)| *at <= changes && fits(fault))?;
+        self.faults += 1;
         Some(self.armed.remove(due).1)
     }
 }

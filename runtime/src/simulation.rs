@@ -155,6 +155,7 @@ struct Settings {
     operations: usize,
     faults: Faults,
     snapshot_every_events: u64,
+    segment_bytes: u64,
     shrink_runs_max: u64,
     disk_lies: bool,
     set_up: Option<SetUp>,
@@ -172,6 +173,7 @@ impl<S: Scenario> Simulation<S> {
                 operations: 40,
                 faults: Faults::ALL,
                 snapshot_every_events: 5,
+                segment_bytes: SimulatedStore::SEGMENT_BYTES,
                 shrink_runs_max: 500,
                 disk_lies: false,
                 set_up: None,
@@ -207,6 +209,13 @@ impl<S: Scenario> Simulation<S> {
     /// After how many events an aggregate's state is kept as a snapshot; 5 if nothing is said.
     pub fn snapshot_every_events(mut self, events: u64) -> Self {
         self.settings_mut().snapshot_every_events = events;
+        self
+    }
+
+    /// The size of the journal's segments, a multiple of 4 KiB; 32 KiB if nothing is said. Small ones are sealed often. An
+    /// event takes no more than a quarter of one.
+    pub fn segment_bytes(mut self, bytes: u64) -> Self {
+        self.settings_mut().segment_bytes = bytes;
         self
     }
 

@@ -48,7 +48,7 @@ mod repair;
 mod restore;
 mod rewound;
 mod scan;
-mod segment;
+pub(crate) mod segment;
 mod segments;
 mod sidecar_stores;
 mod spare;

@@ -165,7 +165,9 @@ impl<S: Scenario> Life<S> {
         let machine = &self.machine;
         let clock = Arc::clone(&machine.clock);
         let faults = machine.disk.faults();
-        let store = match SimulatedStore::open(&machine.disk, clock, machine.branch()) {
+        let segment_bytes = self.settings.segment_bytes;
+        let opened = SimulatedStore::open(&machine.disk, segment_bytes, clock, machine.branch());
+        let store = match opened {
             Ok(store) => store.observed_by(machine.history.clone()),
             Err(OpenError::Io(fault)) if machine.disk.faults() > faults => {
                 machine.trace.note(format_args!("not opened: {fault}"));

@@ -150,8 +150,9 @@ impl Files {
 
     /// What is found after a power cut: any name whose removal was not durable may be back.
     pub(super) fn after_power_cut(&mut self, random: &mut Random) {
-        let lost = random.index(self.overwritten.len() as u64);
-        for _ in 0..lost {
+        // One at least, if there is one.
+        let all = self.overwritten.len() as u64;
+        for _ in 0..random.number(1..=all.max(1)) {
             if let Some((file, offset, before)) = self.overwritten.pop() {
                 self.write(file, offset, &before);
             }

@@ -11,6 +11,7 @@ use crate::command::RecordedCommand;
 use crate::error::{AppendError, OpenError, ReadError};
 use crate::event_store::{BoxFuture, EventStore, Page, StreamQuery};
 use crate::journal::reader::JournalReader;
+use crate::journal::segment::BLOCK_BYTES;
 use crate::journal::stepwise::StepwiseJournal;
 use crate::journal::{JournalOptions, RecoveryReport};
 use crate::position::{Position, Version};
@@ -20,10 +21,13 @@ use crate::simulation::{Random, SimulatedDisk};
 use crate::snapshot::{Snapshot, SnapshotCriteria, SnapshotInfo, SnapshotStore};
 use crate::stream_id::StreamId;
 
-/// Small, so that a short run seals segments, too.
-const SEGMENT_BYTES: u64 = 64 << 10;
+/// Its header, the last block that stays empty, and room for a frame and the closing mark.
+const SEGMENT_BYTES_MIN: u64 = 32 << 10;
 /// Small, so that some frames are full.
 const FRAME_BYTES: usize = 8 << 10;
+/// Keeps the choices for writes and reads of the same moment apart.
+const WRITE: u64 = 1 << 60;
+const READ: u64 = 1 << 61;
 /// The most that a write takes, in milliseconds.
 const WRITE_MS_MAX: u64 = 4;
 /// The most that a read takes, in milliseconds.
@@ -46,7 +50,7 @@ const READ_MS_MAX: u64 = 2;
 ///     let clock = Arc::new(SimulatedClock::new(random.branch()));
 ///     clock.start();
 ///     let disk = SimulatedDisk::new(random.branch(), Arc::new(|_| {}));
-///     let store = Arc::new(SimulatedStore::open(&disk, clock.clone(), random)?);
+///     let store = Arc::new(SimulatedStore::open(&disk, SimulatedStore::SEGMENT_BYTES, clock.clone(), random)?);
 ///     let running = tokio::spawn({
 ///         let store = Arc::clone(&store);
 ///         async move { store.run().await }
@@ -66,7 +70,8 @@ pub struct SimulatedStore {
     journal: StepwiseJournal,
     disk: SimulatedDisk,
     queued: Notify,
-    random: Mutex<Random>,
+    clock: Arc<dyn Clock>,
+    seed: u64,
     followers: Mutex<Followers>,
     observer: Option<Arc<dyn AppendObserver>>,
 }
@@ -89,24 +94,36 @@ struct Followers {
 }
 
 impl SimulatedStore {
-    /// Opens what is on the disk, or begins a journal. `random` decides how long writes and reads take.
+    /// So small that a short run seals segments, too.
+    pub const SEGMENT_BYTES: u64 = 32 << 10;
+
+    /// Opens what is on the disk, or begins a journal, with segments of that size (a multiple of 4 KiB; an event takes no
+    /// more than a quarter of one). `random` decides how long writes and reads take.
     ///
     /// # Errors
-    /// See [`OpenError`]. [`OpenError::Io`] also if the power goes meanwhile.
+    /// See [`OpenError`]: [`OpenError::Options`] for a size that does not fit, [`OpenError::Io`] also if the power goes meanwhile.
     pub fn open(
         disk: &SimulatedDisk,
+        segment_bytes: u64,
         clock: Arc<dyn Clock>,
-        random: Random,
+        mut random: Random,
     ) -> Result<Self, OpenError> {
+        let block = BLOCK_BYTES as u64;
+        if segment_bytes < SEGMENT_BYTES_MIN || !segment_bytes.is_multiple_of(block) {
+            return Err(OpenError::Options(format!(
+                "segment_bytes is {segment_bytes}; it takes a multiple of {block} from {SEGMENT_BYTES_MIN}"
+            )));
+        }
         let options = JournalOptions::new()
-            .segment_bytes(SEGMENT_BYTES)
+            .segment_bytes(segment_bytes)
             .frame_bytes(FRAME_BYTES)
-            .clock(clock);
+            .clock(Arc::clone(&clock));
         Ok(Self {
             journal: StepwiseJournal::open(Arc::new(disk.clone()), &options)?,
             disk: disk.clone(),
             queued: Notify::new(),
-            random: Mutex::new(random),
+            clock,
+            seed: random.seed(),
             followers: Mutex::default(),
             observer: None,
         })
@@ -129,7 +146,7 @@ impl SimulatedStore {
     pub async fn run(&self) {
         loop {
             while let Some(frame) = self.journal.queue().try_take() {
-                let write_ms = lock(&self.random).number(0..=WRITE_MS_MAX);
+                let write_ms = self.random(WRITE).number(0..=WRITE_MS_MAX);
                 pause(write_ms).await;
                 if self.disk.is_off() {
                     return;
@@ -158,14 +175,18 @@ impl SimulatedStore {
         });
     }
 
+    /// Choices that follow from the seed and the time, so that leaving something out of a run does not change how long
+    /// everything behind it takes.
+    fn random(&self, what: u64) -> Random {
+        let now_ms = self.clock.now().unix_micros() / 1_000;
+        Random::new(self.seed ^ what ^ now_ms.unsigned_abs())
+    }
+
     /// Lets a read take its time.
     async fn pause_read(&self) {
-        let (waits, read_ms) = {
-            let mut random = lock(&self.random);
-            (random.chance(50), random.number(0..=READ_MS_MAX))
-        };
-        if waits {
-            pause(read_ms).await;
+        let mut random = self.random(READ);
+        if random.chance(50) {
+            pause(random.number(0..=READ_MS_MAX)).await;
         }
     }
 

@@ -47,7 +47,7 @@ impl Machine {
         disk.start();
         tokio.block_on(async {
             clock.start();
-            let store = Arc::new(SimulatedStore::open(disk, clock.clone(), random)?);
+            let store = Arc::new(SimulatedStore::open(disk, 64 << 10, clock.clone(), random)?);
             let running = Arc::clone(&store);
             tokio::spawn(async move { running.run().await });
             tokio::select! {

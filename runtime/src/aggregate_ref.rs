@@ -5,11 +5,11 @@ use tokio::sync::oneshot;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use crate::admission::admit;
+use crate::admission::{Patience, Permit, admit};
 use crate::aggregate::Aggregate;
 use crate::command::Command;
 use crate::command_error::CommandError;
-use crate::command_options::CommandOptions;
+use crate::command_options::{CommandOptions, QueryOptions};
 use crate::committed::Committed;
 use crate::query_error::QueryError;
 use crate::refusal::{NotRecorded, Refusal};
@@ -102,21 +102,17 @@ impl<A: Aggregate> AggregateRef<A> {
     where
         C: Command<Aggregate = A>,
     {
-        let stream = || self.slot.stream.clone();
-        let permit = admit(&self.slot, options.when_full)
+        let patience = options.patience();
+        let permit = self
+            .admit(patience)
             .await
-            .map_err(|limit| match self.slot.shared.is_closing() {
-                true => CommandError::refused(&stream(), shutting_down()),
-                false => CommandError::Overloaded {
-                    stream: stream(),
-                    limit,
-                },
-            })?;
+            .map_err(|refusal| CommandError::refused(self.stream(), refusal))?;
         let (answer, answered) = oneshot::channel();
         self.slot.push(Box::new(CommandWork {
             command,
             command_id: options.command_id,
             meta: options.meta,
+            until: patience.until,
             permit,
             answer,
         }));
@@ -140,7 +136,19 @@ impl<A: Aggregate> AggregateRef<A> {
         F: FnOnce(&A) -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.ask(move |state, _version| query(state)).await
+        self.query_with(query, QueryOptions::new()).await
+    }
+
+    /// The same with a choice to wait for a place or not, or a deadline.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub async fn query_with<R, F>(&self, query: F, options: QueryOptions) -> Result<R, QueryError>
+    where
+        F: FnOnce(&A) -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.ask(move |state, _version| query(state), options).await
     }
 
     /// The aggregate's version, in turn with the commands.
@@ -148,27 +156,30 @@ impl<A: Aggregate> AggregateRef<A> {
     /// # Errors
     /// See [`QueryError`].
     pub async fn version(&self) -> Result<Version, QueryError> {
-        self.ask(|_state, version| version).await
+        self.ask(|_state, version| version, QueryOptions::new())
+            .await
     }
 
-    async fn ask<R, F>(&self, query: F) -> Result<R, QueryError>
+    async fn admit(&self, patience: Patience) -> Result<Permit<A>, Refusal> {
+        admit(&self.slot, patience)
+            .await
+            .map_err(|reason| Refusal::not_admitted(reason, self.slot.shared.is_closing()))
+    }
+
+    async fn ask<R, F>(&self, query: F, options: QueryOptions) -> Result<R, QueryError>
     where
         F: FnOnce(&A, Version) -> R + Send + 'static,
         R: Send + 'static,
     {
-        let permit =
-            admit(&self.slot, None)
-                .await
-                .map_err(|limit| match self.slot.shared.is_closing() {
-                    true => QueryError::refused(&self.slot.stream, shutting_down()),
-                    false => QueryError::Overloaded {
-                        stream: self.slot.stream.clone(),
-                        limit,
-                    },
-                })?;
+        let patience = options.patience();
+        let permit = self
+            .admit(patience)
+            .await
+            .map_err(|refusal| QueryError::refused(self.stream(), refusal))?;
         let (answer, answered) = oneshot::channel();
         self.slot.push(Box::new(QueryWork {
             query,
+            until: patience.until,
             permit,
             answer,
         }));
@@ -179,11 +190,6 @@ impl<A: Aggregate> AggregateRef<A> {
             })
         })
     }
-}
-
-/// While the runtime waits for its last answers nobody is let in: a limit is not what to tell then.
-fn shutting_down() -> Refusal {
-    Refusal::NotRecorded(NotRecorded::ShuttingDown)
 }
 
 impl<A: Aggregate> Clone for AggregateRef<A> {

@@ -34,6 +34,15 @@ pub enum CommandError<R> {
         /// Which limit is reached.
         limit: Overloaded,
     },
+    /// Its deadline passed before it was decided. Nothing was recorded; retry with a later deadline, or not at all.
+    #[error(
+        "the deadline of a command for {stream} passed before it was decided; \
+         nothing was recorded: a retry is safe"
+    )]
+    Expired {
+        /// The stream.
+        stream: StreamId,
+    },
     /// Nothing was recorded, and a retry is safe.
     #[error("nothing was recorded for {stream}, a retry is safe: {reason}")]
     NotRecorded {
@@ -97,7 +106,10 @@ impl<R> CommandError<R> {
     pub fn is_retry_safe(&self) -> bool {
         matches!(
             self,
-            Self::Conflict { .. } | Self::Overloaded { .. } | Self::NotRecorded { .. }
+            Self::Conflict { .. }
+                | Self::Overloaded { .. }
+                | Self::Expired { .. }
+                | Self::NotRecorded { .. }
         )
     }
 
@@ -114,6 +126,13 @@ impl<R> CommandError<R> {
             Refusal::NotRecorded(reason) => Self::NotRecorded {
                 stream: stream.clone(),
                 reason,
+            },
+            Refusal::Overloaded(limit) => Self::Overloaded {
+                stream: stream.clone(),
+                limit,
+            },
+            Refusal::Expired => Self::Expired {
+                stream: stream.clone(),
             },
             Refusal::Unreadable(unreadable) => Self::Unreadable(unreadable),
         }

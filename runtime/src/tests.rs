@@ -4,6 +4,7 @@ mod admission;
 mod commands;
 mod concurrency;
 mod counter;
+mod deadlines;
 mod durability;
 mod failures;
 mod hazards;

@@ -30,7 +30,7 @@ mod steps;
 
 use std::sync::Arc;
 
-use foldhouse_store::{APPEND_STREAMS_MAX, Position};
+use foldhouse_store::{APPEND_STREAMS_MAX, Position, StreamId};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -40,12 +40,12 @@ pub use self::steps::{Condition, Step, Steps};
 
 pub(crate) use self::baton::Purpose;
 
-use self::baton::Baton;
+use self::baton::{Baton, Terms};
 use self::participant::{Participant, Plan};
 use self::settlement::Answer;
-use crate::admission::RuntimePlace;
+use crate::admission::{NotAdmitted, Patience, RuntimePlace};
 use crate::command_options::CommandOptions;
-use crate::refusal::NotRecorded;
+use crate::refusal::{NotRecorded, Refusal};
 use crate::shared::Shared;
 
 /// The most aggregates that one transaction may touch.
@@ -75,13 +75,19 @@ pub(crate) async fn run<S: Steps>(
     let pending = steps.enlist(&mut plan);
     let mut participants = plan.participants();
     check(shared, &participants)?;
-    let place = admit(shared, &mut participants, &options).await?;
+    let patience = options.patience();
+    let place = admit(shared, &mut participants, patience).await?;
     let (sender, answered) = oneshot::channel();
     // The first ones are held until the last one is there.
     for participant in participants.iter().skip(1) {
         participant.warm();
     }
-    Baton::start(participants, options, purpose, Answer { place, sender });
+    let terms = Terms {
+        options,
+        until: patience.until,
+        purpose,
+    };
+    Baton::start(participants, terms, Answer { place, sender });
     let settled = answered
         .await
         .unwrap_or(Err(TransactionError::NotRecorded {
@@ -123,26 +129,24 @@ fn check(
 async fn admit(
     shared: &Arc<Shared>,
     participants: &mut [Box<dyn Participant>],
-    options: &CommandOptions,
+    patience: Patience,
 ) -> Result<RuntimePlace, TransactionError> {
-    let refused = |limit, stream| match shared.is_closing() {
-        true => TransactionError::NotRecorded {
-            reason: NotRecorded::ShuttingDown,
-        },
-        false => TransactionError::Overloaded { stream, limit },
+    let refused = |reason: NotAdmitted, stream: &StreamId| {
+        let refusal = Refusal::not_admitted(reason, shared.is_closing());
+        TransactionError::refused(stream, refusal)
     };
     let mut first = None;
     for participant in participants {
         let stream = participant.stream().clone();
         if !participant.try_admit() {
             participant
-                .admit(options.when_full)
+                .admit(patience)
                 .await
-                .map_err(|limit| refused(limit, stream.clone()))?;
+                .map_err(|reason| refused(reason, &stream))?;
         }
         first.get_or_insert(stream);
     }
-    RuntimePlace::take(shared, options.when_full)
+    RuntimePlace::take(shared, patience)
         .await
-        .map_err(|limit| first.map_or(TransactionError::Empty, |stream| refused(limit, stream)))
+        .map_err(|reason| first.map_or(TransactionError::Empty, |stream| refused(reason, &stream)))
 }

@@ -12,6 +12,7 @@ use crate::aggregate::Aggregate;
 use crate::cell::Cell;
 use crate::command::{CommandContext, CommandMeta};
 use crate::command_options::CommandOptions;
+use crate::deadline::Expiry;
 use crate::refusal::NotRecorded;
 
 /// What a transaction is run for.
@@ -20,6 +21,13 @@ pub(crate) enum Purpose {
     Record,
     /// Only to see what it would lead to.
     DryRun,
+}
+
+/// How a transaction is to be carried out.
+pub(super) struct Terms {
+    pub(super) options: CommandOptions,
+    pub(super) until: Expiry,
+    pub(super) purpose: Purpose,
 }
 
 /// A transaction on its way from actor to actor. Whoever has it decides, and hands it on.
@@ -38,6 +46,7 @@ pub(super) struct Baton {
     context: Option<CommandContext>,
     /// The events of all that have agreed.
     event_count: usize,
+    until: Expiry,
     purpose: Purpose,
     answer: Answer,
 }
@@ -51,12 +60,12 @@ pub(super) struct Part {
 
 impl Baton {
     /// Starts with the first of the participants, which are in their order.
-    pub(super) fn start(
-        mut participants: Vec<Box<dyn Participant>>,
-        options: CommandOptions,
-        purpose: Purpose,
-        answer: Answer,
-    ) {
+    pub(super) fn start(mut participants: Vec<Box<dyn Participant>>, terms: Terms, answer: Answer) {
+        let Terms {
+            options,
+            until,
+            purpose,
+        } = terms;
         participants.reverse();
         let first = participants.pop();
         let baton = Box::new(Self {
@@ -68,6 +77,7 @@ impl Baton {
             meta: options.meta,
             context: None,
             event_count: 0,
+            until,
             purpose,
             answer,
         });
@@ -75,6 +85,11 @@ impl Baton {
             Some(first) => first.hand_over(baton),
             None => baton.abort(TransactionError::Empty),
         }
+    }
+
+    /// Whether it is too late to decide it.
+    pub(super) fn is_expired(&self) -> bool {
+        self.until.has_passed()
     }
 
     /// Counts a participant's events. Asked before the append, which the store would refuse: that voids all participants.

@@ -44,6 +44,15 @@ pub enum TransactionError {
         /// Which limit is reached.
         limit: Overloaded,
     },
+    /// Its deadline passed before it was decided. Retry with a later deadline, or not at all.
+    #[error(
+        "the deadline of a transaction passed before stream {stream} decided; \
+         nothing was recorded: a retry is safe"
+    )]
+    Expired {
+        /// The stream of the aggregate that it had come to.
+        stream: StreamId,
+    },
     /// Nothing was recorded, and a retry is safe.
     #[error("nothing was recorded, a retry is safe: {reason}")]
     NotRecorded {
@@ -105,7 +114,10 @@ impl TransactionError {
     pub fn is_retry_safe(&self) -> bool {
         matches!(
             self,
-            Self::Conflict { .. } | Self::Overloaded { .. } | Self::NotRecorded { .. }
+            Self::Conflict { .. }
+                | Self::Overloaded { .. }
+                | Self::Expired { .. }
+                | Self::NotRecorded { .. }
         )
     }
 
@@ -126,9 +138,16 @@ impl TransactionError {
         }
     }
 
-    pub(super) fn refused(refusal: Refusal) -> Self {
+    pub(super) fn refused(stream: &StreamId, refusal: Refusal) -> Self {
         match refusal {
             Refusal::NotRecorded(reason) => Self::NotRecorded { reason },
+            Refusal::Overloaded(limit) => Self::Overloaded {
+                stream: stream.clone(),
+                limit,
+            },
+            Refusal::Expired => Self::Expired {
+                stream: stream.clone(),
+            },
             Refusal::Unreadable(unreadable) => Self::Unreadable(unreadable),
         }
     }

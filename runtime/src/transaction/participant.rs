@@ -11,12 +11,11 @@ use super::error::TransactionError;
 use super::hold::{Ahead, Hold};
 use super::stake::StakeOf;
 use crate::actor::Ended;
-use crate::admission::Place;
+use crate::admission::{NotAdmitted, Patience, Place};
 use crate::aggregate::Aggregate;
 use crate::cell::{Cell, Encoded};
 use crate::command::CommandContext;
-use crate::options::WhenFull;
-use crate::refusal::{Overloaded, PanickedIn, Refusal, panic_message};
+use crate::refusal::{PanickedIn, Refusal, panic_message};
 use crate::shared::Shared;
 use crate::slot::Slot;
 use crate::work::Work;
@@ -91,7 +90,7 @@ pub(super) trait Participant: Send + Any {
     /// Takes a place if there is one at once.
     fn try_admit(&mut self) -> bool;
     /// Takes a place, as the caller chose.
-    fn admit(&mut self, when_full: Option<WhenFull>) -> BoxFuture<'_, Result<(), Overloaded>>;
+    fn admit(&mut self, patience: Patience) -> BoxFuture<'_, Result<(), NotAdmitted>>;
     /// Sees to it that the actor is there by the time that it is asked: the others wait for it.
     fn warm(&self);
     /// Queues the transaction at the aggregate's actor.
@@ -129,9 +128,9 @@ impl<A: Aggregate> Participant for Enlisted<A> {
         self.place.is_some()
     }
 
-    fn admit(&mut self, when_full: Option<WhenFull>) -> BoxFuture<'_, Result<(), Overloaded>> {
+    fn admit(&mut self, patience: Patience) -> BoxFuture<'_, Result<(), NotAdmitted>> {
         Box::pin(async move {
-            self.place = Some(Place::take(&self.slot, when_full).await?);
+            self.place = Some(Place::take(&self.slot, patience).await?);
             Ok(())
         })
     }
@@ -157,6 +156,10 @@ struct TransactionWork<A: Aggregate> {
 
 impl<A: Aggregate> Work<A> for TransactionWork<A> {
     fn run(self: Box<Self>, cell: &mut Cell<A>) -> Result<(), Ended> {
+        if self.baton.is_expired() {
+            self.refuse(Refusal::Expired);
+            return Ok(());
+        }
         let Self {
             enlisted,
             mut baton,
@@ -193,8 +196,9 @@ impl<A: Aggregate> Work<A> for TransactionWork<A> {
 
     fn refuse(self: Box<Self>, refusal: Refusal) {
         let Self { enlisted, baton } = *self;
+        let error = TransactionError::refused(&enlisted.slot.stream, refusal);
         drop(enlisted);
-        baton.abort(TransactionError::refused(refusal));
+        baton.abort(error);
     }
 }
 

@@ -12,6 +12,7 @@ use crate::cell::{Cell, Encoded};
 use crate::command::{Command, CommandContext, CommandMeta, Decision};
 use crate::command_error::{CommandError, not_recorded};
 use crate::committed::Committed;
+use crate::deadline::Expiry;
 use crate::refusal::{PanickedIn, Refusal, panic_message};
 
 pub(crate) type CommandOutcome<C> =
@@ -23,16 +24,22 @@ pub(crate) struct CommandWork<C: Command> {
     pub(crate) command_id: Option<Uuid>,
     /// Boxed, because most commands come without and every move of the command moves it along.
     pub(crate) meta: Option<Box<CommandMeta>>,
+    pub(crate) until: Expiry,
     pub(crate) permit: Permit<C::Aggregate>,
     pub(crate) answer: oneshot::Sender<CommandOutcome<C>>,
 }
 
 impl<C: Command> Work<C::Aggregate> for CommandWork<C> {
     fn run(self: Box<Self>, cell: &mut Cell<C::Aggregate>) -> Result<(), Ended> {
+        if self.until.has_passed() {
+            self.refuse(Refusal::Expired);
+            return Ok(());
+        }
         let Self {
             command,
             command_id,
             meta,
+            until: _,
             permit,
             answer,
         } = *self;

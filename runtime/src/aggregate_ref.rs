@@ -1,3 +1,5 @@
+mod once;
+
 use std::sync::Arc;
 
 use foldhouse_store::{StreamId, Version};
@@ -7,14 +9,16 @@ use tracing::field::Empty;
 
 use crate::admission::{Patience, Permit, admit};
 use crate::aggregate::Aggregate;
-use crate::command::Command;
+use crate::command::{Command, CommandMeta};
 use crate::command_error::CommandError;
 use crate::command_options::{CommandOptions, QueryOptions};
 use crate::committed::Committed;
+use crate::deadline::Expiry;
+use crate::once::{Forgotten, Keeping};
 use crate::query_error::QueryError;
 use crate::refusal::{NotRecorded, Refusal};
 use crate::slot::Slot;
-use crate::work::{CommandWork, QueryWork};
+use crate::work::{CommandOutcome, CommandWork, QueryWork};
 
 /// A handle on one aggregate of a [`Runtime`](crate::Runtime): the way to send it commands and to ask about its state.
 ///
@@ -69,13 +73,7 @@ impl<A: Aggregate> AggregateRef<A> {
         C: Command<Aggregate = A>,
     {
         let options = options.into();
-        let span = tracing::debug_span!(
-            "command",
-            stream = %self.slot.stream,
-            command = std::any::type_name::<C>(),
-            version = Empty,
-            position = Empty,
-        );
+        let span = self.command_span::<C>();
         // With nobody listening a command costs one check of the level, and nothing is carried along.
         if span.is_disabled() {
             return self.accept_and_await(command, options).await;
@@ -84,14 +82,18 @@ impl<A: Aggregate> AggregateRef<A> {
             .accept_and_await(command, options)
             .instrument(span.clone())
             .await;
-        match &outcome {
-            Ok(committed) => {
-                span.record("version", committed.version.get());
-                span.record("position", committed.position.get());
-            }
-            Err(error) => span.in_scope(|| tracing::debug!(%error, "not committed")),
-        }
+        note(&span, &outcome);
         outcome
+    }
+
+    fn command_span<C: Command>(&self) -> tracing::Span {
+        tracing::debug_span!(
+            "command",
+            stream = %self.slot.stream,
+            command = std::any::type_name::<C>(),
+            version = Empty,
+            position = Empty,
+        )
     }
 
     async fn accept_and_await<C>(
@@ -107,12 +109,30 @@ impl<A: Aggregate> AggregateRef<A> {
             .admit(patience)
             .await
             .map_err(|refusal| CommandError::refused(self.stream(), refusal))?;
+        let forgotten = Forgotten(options.command_id);
+        self.decide(command, forgotten, options.meta, patience.until, permit)
+            .await
+    }
+
+    /// Queues an admitted command, and waits for its answer.
+    async fn decide<C, K>(
+        &self,
+        command: C,
+        keeping: K,
+        meta: Option<Box<CommandMeta>>,
+        until: Expiry,
+        permit: Permit<A>,
+    ) -> CommandOutcome<C>
+    where
+        C: Command<Aggregate = A>,
+        K: Keeping<C>,
+    {
         let (answer, answered) = oneshot::channel();
         self.slot.push(Box::new(CommandWork {
             command,
-            command_id: options.command_id,
-            meta: options.meta,
-            until: patience.until,
+            keeping,
+            meta,
+            until,
             permit,
             answer,
         }));
@@ -189,6 +209,20 @@ impl<A: Aggregate> AggregateRef<A> {
                 reason: NotRecorded::ActorEnded,
             })
         })
+    }
+}
+
+/// What a command came to, for whoever listens.
+fn note<T, R: std::fmt::Display>(
+    span: &tracing::Span,
+    outcome: &Result<Committed<T>, CommandError<R>>,
+) {
+    match outcome {
+        Ok(committed) => {
+            span.record("version", committed.version.get());
+            span.record("position", committed.position.get());
+        }
+        Err(error) => span.in_scope(|| tracing::debug!(%error, "not committed")),
     }
 }
 

@@ -122,6 +122,7 @@ pub mod semantics {}
 mod aggregate;
 mod command;
 mod event;
+mod idempotent_command;
 pub mod testing;
 
 // What a caller holds, and the answers it gets.
@@ -131,6 +132,7 @@ mod command_options;
 mod committed;
 mod deadline;
 mod options;
+mod outcome;
 mod projection;
 mod query_error;
 mod refusal;
@@ -147,6 +149,7 @@ mod directory;
 mod event_codec;
 mod event_id;
 mod hydrate;
+mod once;
 mod shared;
 mod slot;
 mod snapshots;
@@ -175,7 +178,9 @@ pub use deadline::Deadline;
 pub use event::Event;
 pub use event_codec::{EVENT_PAYLOAD_BYTES_MAX, EventCodecError, NESTING_DEPTH_MAX, decode_event};
 pub use event_id::event_id;
+pub use idempotent_command::IdempotentCommand;
 pub use options::{RuntimeBuilder, WhenFull};
+pub use outcome::{Outcome, OutcomeError};
 pub use projection::{
     ParkedEvent, ProjectError, Projection, ProjectionError, ProjectionRef, ProjectionStatus,
     ROW_BYTES_MAX, Table, WaitError,
@@ -186,7 +191,8 @@ pub use runtime::{AddressError, Runtime, StartError};
 pub use shutdown::{ProjectionReport, ShutdownIncomplete, ShutdownReport};
 pub use snapshots::SNAPSHOT_BYTES_MAX;
 pub use transaction::{
-    Condition, Step, Steps, TRANSACTION_AGGREGATES_MAX, Transacted, TransactionError,
+    Condition, IdempotentSteps, Step, Steps, TRANSACTION_AGGREGATES_MAX, Transacted,
+    TransactionError,
 };
 
 #[doc(no_inline)]

@@ -12,6 +12,10 @@ pub enum NotRecorded {
     /// It was decided on top of an append that failed, and fell with it.
     #[error("it rested on an append that failed")]
     Voided,
+    /// Another one with its command id was recorded first, through another runtime over the same store. A retry gets the
+    /// outcome of that one.
+    #[error("another one with its command id was recorded first; a retry gets the outcome of that")]
+    RecordedBefore,
     /// The aggregate's actor ended before it came to it.
     #[error("the aggregate's actor ended before it came to it")]
     ActorEnded,

@@ -18,11 +18,13 @@
 //! - `baton`: the transaction itself, which goes from actor to actor
 //! - `settlement`: the answer, held back until the append is durable
 //! - `stake`: what a participant has at stake in the append
+//! - `once`: a transaction that takes effect once
 //! - `hold`: how an actor waits for the outcome
 
 mod baton;
 mod error;
 mod hold;
+mod once;
 mod participant;
 mod settlement;
 mod stake;
@@ -36,15 +38,19 @@ use uuid::Uuid;
 
 pub use self::error::TransactionError;
 pub(crate) use self::hold::{Hold, Voided};
+pub use self::once::IdempotentSteps;
 pub use self::steps::{Condition, Step, Steps};
 
 pub(crate) use self::baton::Purpose;
 
 use self::baton::{Baton, Terms};
+use self::once::{Description, KeptReplies, Seal};
 use self::participant::{Participant, Plan};
-use self::settlement::Answer;
+use self::settlement::{Answer, Placed};
 use crate::admission::{NotAdmitted, Patience, RuntimePlace};
 use crate::command_options::CommandOptions;
+use crate::once::{Claim, First, NotFirst, first, recall};
+use crate::outcome::Outcome;
 use crate::refusal::{NotRecorded, Refusal};
 use crate::shared::Shared;
 
@@ -73,26 +79,114 @@ pub(crate) async fn run<S: Steps>(
 ) -> Result<Transacted<S::Replies>, TransactionError> {
     let mut plan = Plan::default();
     let pending = steps.enlist(&mut plan);
+    let patience = options.patience();
+    let (participants, place) = enter(shared, plan, patience).await?;
+    let terms = Terms {
+        options,
+        until: patience.until,
+        purpose,
+        seal: None,
+    };
+    let claim = None;
+    let settled = decide(participants, terms, place, claim).await?;
+    collect::<S>(pending, settled)
+}
+
+/// Runs steps that take effect once; see [`Runtime::transact_once`](crate::Runtime::transact_once).
+pub(crate) async fn run_once<S: IdempotentSteps>(
+    shared: &Arc<Shared>,
+    steps: S,
+    id: Uuid,
+    options: CommandOptions,
+) -> Result<Transacted<S::Replies>, TransactionError> {
+    let description = Description::of(&steps).map_err(|(stream, error)| match stream {
+        Some(stream) => TransactionError::InvalidEvents { stream, error },
+        None => TransactionError::Empty,
+    })?;
+    let stream = description
+        .first_stream()
+        .cloned()
+        .ok_or(TransactionError::Empty)?;
+    let fingerprint = description.fingerprint();
+    let failed = |error| TransactionError::from_outcome(stream.clone(), error);
+    let answers = |recorded: Outcome| {
+        let committed = recorded
+            .answers::<S::Replies>(fingerprint)
+            .map_err(failed)?;
+        Ok(Transacted {
+            replies: committed.reply,
+            position: committed.position,
+            command_id: committed.command_id,
+        })
+    };
+    let mut plan = Plan::default();
+    let mut replies = KeptReplies::new(&description);
+    let pending = steps.enlist_once(&mut plan, &mut replies);
+    let patience = options.patience();
+    let (participants, place) = enter(shared, plan, patience).await?;
+    let claim = match first(shared, id, patience.until).await {
+        Ok(First::Is(claim)) => claim,
+        Ok(First::Was(recorded)) => return answers(recorded),
+        Err(NotFirst::Expired) => return Err(TransactionError::refused(&stream, Refusal::Expired)),
+        Err(NotFirst::Unknown(error)) => return Err(failed(error)),
+    };
+    let terms = Terms {
+        options,
+        until: patience.until,
+        purpose: Purpose::Record,
+        seal: Some(Box::new(Seal::new(id, description, replies))),
+    };
+    match decide(participants, terms, place, Some(claim)).await {
+        Ok(settled) => collect::<S>(pending, settled),
+        // By another runtime, between the look and the append.
+        Err(TransactionError::NotRecorded {
+            reason: reason @ NotRecorded::RecordedBefore,
+        }) => match recall(&*shared.store, id).await.map_err(failed)? {
+            Some(recorded) => answers(recorded),
+            None => Err(TransactionError::NotRecorded { reason }),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+/// Checks what is to be done, and takes all the places for it.
+async fn enter(
+    shared: &Arc<Shared>,
+    plan: Plan,
+    patience: Patience,
+) -> Result<(Vec<Box<dyn Participant>>, RuntimePlace), TransactionError> {
     let mut participants = plan.participants();
     check(shared, &participants)?;
-    let patience = options.patience();
     let place = admit(shared, &mut participants, patience).await?;
+    Ok((participants, place))
+}
+
+async fn decide(
+    participants: Vec<Box<dyn Participant>>,
+    terms: Terms,
+    place: RuntimePlace,
+    claim: Option<Claim>,
+) -> Result<Placed, TransactionError> {
     let (sender, answered) = oneshot::channel();
     // The first ones are held until the last one is there.
     for participant in participants.iter().skip(1) {
         participant.warm();
     }
-    let terms = Terms {
-        options,
-        until: patience.until,
-        purpose,
+    let answer = Answer {
+        place,
+        claim,
+        sender,
     };
-    Baton::start(participants, terms, Answer { place, sender });
-    let settled = answered
-        .await
-        .unwrap_or(Err(TransactionError::NotRecorded {
-            reason: NotRecorded::ActorEnded,
-        }))?;
+    Baton::start(participants, terms, answer);
+    answered.await.unwrap_or(Err(TransactionError::NotRecorded {
+        reason: NotRecorded::ActorEnded,
+    }))
+}
+
+fn collect<S: Steps>(
+    pending: S::Pending,
+    settled: Placed,
+) -> Result<Transacted<S::Replies>, TransactionError> {
     match S::collect(pending) {
         Some(replies) => Ok(Transacted {
             replies,

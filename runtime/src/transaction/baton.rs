@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::error::TransactionError;
 use super::hold::Release;
+use super::once::Seal;
 use super::participant::Participant;
 use super::settlement::{Answer, Settlement};
 use super::stake::Stake;
@@ -28,6 +29,8 @@ pub(super) struct Terms {
     pub(super) options: CommandOptions,
     pub(super) until: Expiry,
     pub(super) purpose: Purpose,
+    /// If it takes effect once.
+    pub(super) seal: Option<Box<Seal>>,
 }
 
 /// A transaction on its way from actor to actor. Whoever has it decides, and hands it on.
@@ -48,6 +51,7 @@ pub(super) struct Baton {
     event_count: usize,
     until: Expiry,
     purpose: Purpose,
+    seal: Option<Box<Seal>>,
     answer: Answer,
 }
 
@@ -65,6 +69,7 @@ impl Baton {
             options,
             until,
             purpose,
+            seal,
         } = terms;
         participants.reverse();
         let first = participants.pop();
@@ -73,12 +78,13 @@ impl Baton {
             parts: SmallVec::new(),
             stakes: SmallVec::new(),
             held: SmallVec::new(),
-            command_id: options.command_id,
+            command_id: seal.as_ref().map(|seal| seal.id).or(options.command_id),
             meta: options.meta,
             context: None,
             event_count: 0,
             until,
             purpose,
+            seal,
             answer,
         });
         match first {
@@ -128,7 +134,8 @@ impl Baton {
     }
 
     fn decide(self: Box<Self>, store: &dyn Store) {
-        if self.event_count == 0 || self.purpose == Purpose::DryRun {
+        let has_nothing = self.event_count == 0 && self.seal.is_none();
+        if has_nothing || self.purpose == Purpose::DryRun {
             self.confirm(store, Ok(()));
             return;
         }
@@ -138,6 +145,15 @@ impl Baton {
             let reason = NotRecorded::Voided;
             return self.abort(TransactionError::NotRecorded { reason });
         }
+        let stamp = self.seal.as_ref().map(|seal| seal.stamp()).transpose();
+        let command = match (stamp, self.stakes.first()) {
+            (Ok(command), _) => command,
+            (Err(error), Some(first)) => {
+                let stream = first.stream().clone();
+                return self.abort(TransactionError::InvalidEvents { stream, error });
+            }
+            (Err(_), None) => return self.abort(TransactionError::Empty),
+        };
         let Self {
             mut parts,
             stakes,
@@ -149,7 +165,7 @@ impl Baton {
         parts.sort_by_key(|part| part.first_step);
         let append = Append {
             streams: parts.into_iter().map(|part| part.append).collect(),
-            command: None,
+            command,
         };
         let command_id = context.map_or_else(Uuid::nil, |context| context.command_id);
         let settlement = Settlement::of_record(stakes, answer, command_id);

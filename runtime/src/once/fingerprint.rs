@@ -100,7 +100,7 @@ mod tests {
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        assert_eq!(hex, "STAYS");
+        assert_eq!(hex, "88d9a00a4ee5585fe81b7abe1ec9ba4c");
     }
 
     #[test]

@@ -178,6 +178,8 @@ async fn a_command_that_was_not_recorded_takes_effect_when_it_is_sent_again() {
         not_recorded(),
         AppendError::Unknown(foldhouse_store::Fault::new("half way")),
     ] {
+        // Hydrates what the last failure has ended.
+        assert_eq!(counter.query(|state| state.count).await.unwrap(), 1);
         store.hold();
         let submitted = store.submitted();
         let sending = counter.clone();

@@ -214,7 +214,7 @@ async fn run(seeds: std::ops::Range<u64>, steps: usize) {
 
 #[tokio::test]
 async fn whatever_fails_and_however_often_it_is_sent_each_takes_effect_once() {
-    run(0..60, 400).await;
+    run(0..25, 400).await;
 }
 
 /// `cargo test --release -p foldhouse --lib -- --ignored retry_campaign`

@@ -2,6 +2,8 @@ mod gate;
 
 use std::sync::Arc;
 
+use foldhouse_store::Store;
+
 pub(crate) use self::gate::Gate;
 use crate::aggregate::Aggregate;
 use crate::deadline::{Expired, Expiry};
@@ -112,6 +114,12 @@ impl RuntimePlace {
     ) -> Result<Self, NotAdmitted> {
         patience.enter_runtime(shared).await?;
         Ok(Self(Arc::clone(shared)))
+    }
+}
+
+impl RuntimePlace {
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.0.store
     }
 }
 

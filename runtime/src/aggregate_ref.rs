@@ -128,14 +128,14 @@ impl<A: Aggregate> AggregateRef<A> {
         K: Keeping<C>,
     {
         let (answer, answered) = oneshot::channel();
-        self.slot.push(Box::new(CommandWork {
+        self.slot.handle(CommandWork {
             command,
             keeping,
             meta,
             until,
             permit,
             answer,
-        }));
+        });
         answered.await.unwrap_or_else(|_| {
             Err(CommandError::NotRecorded {
                 stream: self.slot.stream.clone(),
@@ -197,12 +197,12 @@ impl<A: Aggregate> AggregateRef<A> {
             .await
             .map_err(|refusal| QueryError::refused(self.stream(), refusal))?;
         let (answer, answered) = oneshot::channel();
-        self.slot.push(Box::new(QueryWork {
+        self.slot.handle(QueryWork {
             query,
             until: patience.until,
             permit,
             answer,
-        }));
+        });
         answered.await.unwrap_or_else(|_| {
             Err(QueryError::Unavailable {
                 stream: self.slot.stream.clone(),

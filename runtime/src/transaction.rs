@@ -1,31 +1,34 @@
 //! Commands to several aggregates that take effect together or not at all.
 //!
 //! # How
-//! The participants are visited in the order of their stream ids. At each its actor decides on its own state, with the
-//! events of this transaction's earlier steps applied to a copy, and then holds its mailbox. When the last one has
-//! agreed, ONE append goes to the store, with the events of all and with the version of each participant as a condition;
-//! one frame is atomic on disk, so there is no two-phase commit. The actors go on as soon as the append is queued:
-//! order, not durability, is what they have to wait for.
+//! A transaction borrows its aggregates: if all of them are idle, at once; else one behind the other in the order of
+//! their stream ids, each on its turn in its mailbox. When it has them all it decides, each step on the state of its
+//! aggregate with the events of this transaction's earlier steps applied. If everyone agrees, ONE append goes to the
+//! store, with the events of all and with the version of each participant as a condition; one frame is atomic on disk,
+//! so there is no two-phase commit. The aggregates go back as soon as the append is queued: order, not durability, is
+//! what they have to wait for.
 //!
 //! # Why it cannot deadlock
-//! A transaction waits for a participant only while it holds participants with smaller stream ids, and never the other
-//! way round, so no circle of transactions can wait for each other. The same order is kept when places are taken (the
-//! limits on what is in flight), and the runtime's one place is taken last. Nothing that an actor does while it is held
-//! waits for anything but the transaction.
+//! A transaction waits for a participant only while it has participants with smaller stream ids, and never the other way
+//! round, so no circle of transactions can wait for each other. The same order is kept when places are taken (the limits
+//! on what is in flight), and the runtime's one place is taken last. Who has borrowed an aggregate waits for nothing but
+//! its other aggregates, and never on the caller's task, which may not be polled for long.
 //!
 //! - `steps`: what a caller writes down, with typed replies
-//! - `participant`: the steps of one aggregate, and how its actor takes its turn
-//! - `baton`: the transaction itself, which goes from actor to actor
-//! - `settlement`: the answer, held back until the append is durable
+//! - `plan`: the steps, sorted by aggregate
+//! - `participant`: the steps of one aggregate, decided on its state
+//! - `loan`: a transaction's turn in a mailbox
+//! - `coordinator`: the transaction itself, which borrows, decides and gives back
 //! - `stake`: what a participant has at stake in the append
 //! - `once`: a transaction that takes effect once
-//! - `hold`: how an actor waits for the outcome
+//! - `settlement`: the answer, held back until the append is durable
 
-mod baton;
+mod coordinator;
 mod error;
-mod hold;
+mod loan;
 mod once;
 mod participant;
+mod plan;
 mod settlement;
 mod stake;
 mod steps;
@@ -36,16 +39,16 @@ use foldhouse_store::{APPEND_STREAMS_MAX, Position, StreamId};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+pub(crate) use self::coordinator::Purpose;
 pub use self::error::TransactionError;
-pub(crate) use self::hold::{Hold, Voided};
+pub(crate) use self::loan::Borrower;
 pub use self::once::IdempotentSteps;
 pub use self::steps::{Condition, Step, Steps};
 
-pub(crate) use self::baton::Purpose;
-
-use self::baton::{Baton, Terms};
+use self::coordinator::{Coordinator, Terms};
 use self::once::{Description, KeptReplies, Seal};
-use self::participant::{Participant, Plan};
+use self::participant::Participant;
+use self::plan::Plan;
 use self::settlement::{Answer, Placed};
 use crate::admission::{NotAdmitted, Patience, RuntimePlace};
 use crate::command_options::CommandOptions;
@@ -88,7 +91,7 @@ pub(crate) async fn run<S: Steps>(
         seal: None,
     };
     let claim = None;
-    let settled = decide(participants, terms, place, claim).await?;
+    let settled = decide(shared, participants, terms, place, claim).await?;
     collect::<S>(pending, settled)
 }
 
@@ -136,7 +139,7 @@ pub(crate) async fn run_once<S: IdempotentSteps>(
         purpose: Purpose::Record,
         seal: Some(Box::new(Seal::new(id, description, replies))),
     };
-    match decide(participants, terms, place, Some(claim)).await {
+    match decide(shared, participants, terms, place, Some(claim)).await {
         Ok(settled) => collect::<S>(pending, settled),
         // By another runtime, between the look and the append.
         Err(TransactionError::NotRecorded {
@@ -162,22 +165,22 @@ async fn enter(
 }
 
 async fn decide(
+    shared: &Arc<Shared>,
     participants: Vec<Box<dyn Participant>>,
     terms: Terms,
     place: RuntimePlace,
     claim: Option<Claim>,
 ) -> Result<Placed, TransactionError> {
     let (sender, answered) = oneshot::channel();
-    // The first ones are held until the last one is there.
-    for participant in participants.iter().skip(1) {
-        participant.warm();
-    }
     let answer = Answer {
         place,
         claim,
         sender,
     };
-    Baton::start(participants, terms, answer);
+    let coordinator = Coordinator::new(participants, terms, answer);
+    if let Some(waiting) = coordinator.try_now() {
+        shared.tokio.spawn(waiting.gather());
+    }
     answered.await.unwrap_or(Err(TransactionError::NotRecorded {
         reason: NotRecorded::ActorEnded,
     }))

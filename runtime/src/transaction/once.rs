@@ -6,7 +6,8 @@ use foldhouse_store::{CommandStamp, StreamId, Version};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::participant::{Decide, EventsOf, Plan, Rejection};
+use super::participant::{Decide, EventsOf, Rejection};
+use super::plan::Plan;
 use super::steps::{CommandStep, Condition, ConditionStep, Step, Steps};
 use crate::aggregate::Aggregate;
 use crate::command::CommandContext;

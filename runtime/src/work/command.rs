@@ -31,9 +31,9 @@ pub(crate) struct CommandWork<C: Command, K> {
 }
 
 impl<C: Command, K: Keeping<C>> Work<C::Aggregate> for CommandWork<C, K> {
-    fn run(self: Box<Self>, cell: &mut Cell<C::Aggregate>) -> Result<(), Ended> {
+    fn run(self, cell: &mut Cell<C::Aggregate>) -> Result<(), Ended> {
         if self.until.has_passed() {
-            self.refuse(Refusal::Expired);
+            Box::new(self).refuse(Refusal::Expired);
             return Ok(());
         }
         let Self {
@@ -43,7 +43,7 @@ impl<C: Command, K: Keeping<C>> Work<C::Aggregate> for CommandWork<C, K> {
             until: _,
             permit,
             answer,
-        } = *self;
+        } = self;
         let context = cell.context(keeping.command_id(), meta);
         let answer = Answer::<C, K> {
             sender: answer,
@@ -63,6 +63,10 @@ impl<C: Command, K: Keeping<C>> Work<C::Aggregate> for CommandWork<C, K> {
                 Err(answer.panicked(cell, permit, PanickedIn::Decide, message))
             }
         }
+    }
+
+    fn run_boxed(self: Box<Self>, cell: &mut Cell<C::Aggregate>) -> Result<(), Ended> {
+        (*self).run(cell)
     }
 
     fn refuse(self: Box<Self>, refusal: Refusal) {

@@ -24,12 +24,12 @@ pub(crate) struct QueryWork<A: Aggregate, F, R> {
 impl<A, F, R> Work<A> for QueryWork<A, F, R>
 where
     A: Aggregate,
-    F: FnOnce(&A, Version) -> R + Send,
+    F: FnOnce(&A, Version) -> R + Send + 'static,
     R: Send + 'static,
 {
-    fn run(self: Box<Self>, cell: &mut Cell<A>) -> Result<(), Ended> {
+    fn run(self, cell: &mut Cell<A>) -> Result<(), Ended> {
         if self.until.has_passed() {
-            self.refuse(Refusal::Expired);
+            Box::new(self).refuse(Refusal::Expired);
             return Ok(());
         }
         let Self {
@@ -37,7 +37,7 @@ where
             until: _,
             permit,
             answer,
-        } = *self;
+        } = self;
         if answer.is_closed() {
             return Ok(());
         }
@@ -71,6 +71,10 @@ where
             });
         });
         cell.submit_check(settled)
+    }
+
+    fn run_boxed(self: Box<Self>, cell: &mut Cell<A>) -> Result<(), Ended> {
+        (*self).run(cell)
     }
 
     fn refuse(self: Box<Self>, refusal: Refusal) {

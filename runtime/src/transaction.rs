@@ -20,15 +20,17 @@
 //! - `loan`: a transaction's turn in a mailbox
 //! - `coordinator`: the transaction itself, which borrows, decides and gives back
 //! - `stake`: what a participant has at stake in the append
-//! - `once`: a transaction that takes effect once
+//! - `once`: a transaction that takes effect once, by its `idempotent_steps` and its `seal`
 //! - `settlement`: the answer, held back until the append is durable
 
 mod coordinator;
 mod error;
+mod idempotent_steps;
 mod loan;
 mod once;
 mod participant;
 mod plan;
+mod seal;
 mod settlement;
 mod stake;
 mod steps;
@@ -37,23 +39,22 @@ use std::sync::Arc;
 
 use foldhouse_store::{APPEND_STREAMS_MAX, Position, StreamId};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 pub(crate) use self::coordinator::Purpose;
 pub use self::error::TransactionError;
+pub use self::idempotent_steps::IdempotentSteps;
 pub(crate) use self::loan::Borrower;
-pub use self::once::IdempotentSteps;
+pub(crate) use self::once::run_once;
 pub use self::steps::{Condition, Step, Steps};
 
 use self::coordinator::{Coordinator, Terms};
-use self::once::{Description, KeptReplies, Seal};
 use self::participant::Participant;
 use self::plan::Plan;
 use self::settlement::{Answer, Placed};
 use crate::admission::{NotAdmitted, Patience, RuntimePlace};
 use crate::command_options::CommandOptions;
-use crate::once::{Claim, First, NotFirst, first, recall};
-use crate::outcome::Outcome;
 use crate::refusal::{NotRecorded, Refusal};
 use crate::shared::Shared;
 
@@ -73,13 +74,57 @@ pub struct Transacted<Replies> {
     pub command_id: Uuid,
 }
 
-/// Runs the steps; see [`Runtime::execute_all`](crate::Runtime::execute_all).
+/// Runs the steps; see [`Runtime::transact`](crate::Runtime::transact).
 pub(crate) async fn run<S: Steps>(
     shared: &Arc<Shared>,
     steps: S,
     options: CommandOptions,
     purpose: Purpose,
 ) -> Result<Transacted<S::Replies>, TransactionError> {
+    start(shared, steps, options, purpose).await?.finish().await
+}
+
+/// Runs several, each for itself; see [`Runtime::transact_each`](crate::Runtime::transact_each).
+pub(crate) async fn run_each<S: Steps>(
+    shared: &Arc<Shared>,
+    transactions: Vec<S>,
+) -> Vec<Result<S::Replies, TransactionError>> {
+    let mut started = Vec::with_capacity(transactions.len());
+    for steps in transactions {
+        let mut next = start(shared, steps, CommandOptions::new(), Purpose::Record).await;
+        // The order is kept: one that waits for its turn is decided before the next one is looked at.
+        if let Ok(Some(gathering)) = next.as_mut().map(|next| next.gathering.take()) {
+            // If it was cancelled its answer says so.
+            let _ = gathering.await;
+        }
+        started.push(next);
+    }
+    let mut outcomes = Vec::with_capacity(started.len());
+    for started in started {
+        let outcome = match started {
+            Ok(started) => started.finish().await,
+            Err(refused) => Err(refused),
+        };
+        outcomes.push(outcome.map(|transacted| transacted.replies));
+    }
+    outcomes
+}
+
+/// A transaction that was decided, or waits for its aggregates.
+struct Started<S: Steps> {
+    pending: S::Pending,
+    /// Ends when it is decided; none if it is already.
+    gathering: Option<JoinHandle<()>>,
+    answered: oneshot::Receiver<Result<Placed, TransactionError>>,
+}
+
+/// Takes the transaction's places, and decides it or lets it wait for its turn.
+async fn start<S: Steps>(
+    shared: &Arc<Shared>,
+    steps: S,
+    options: CommandOptions,
+    purpose: Purpose,
+) -> Result<Started<S>, TransactionError> {
     let mut plan = Plan::default();
     let pending = steps.enlist(&mut plan);
     let patience = options.patience();
@@ -90,66 +135,24 @@ pub(crate) async fn run<S: Steps>(
         purpose,
         seal: None,
     };
-    let claim = None;
-    let settled = decide(shared, participants, terms, place, claim).await?;
-    collect::<S>(pending, settled)
+    let (sender, answered) = oneshot::channel();
+    let answer = Answer {
+        place,
+        claim: None,
+        sender,
+    };
+    let gathering = begin(shared, Coordinator::new(participants, terms, answer));
+    Ok(Started {
+        pending,
+        gathering,
+        answered,
+    })
 }
 
-/// Runs steps that take effect once; see [`Runtime::transact_once`](crate::Runtime::transact_once).
-pub(crate) async fn run_once<S: IdempotentSteps>(
-    shared: &Arc<Shared>,
-    steps: S,
-    id: Uuid,
-    options: CommandOptions,
-) -> Result<Transacted<S::Replies>, TransactionError> {
-    let description = Description::of(&steps).map_err(|(stream, error)| match stream {
-        Some(stream) => TransactionError::InvalidEvents { stream, error },
-        None => TransactionError::Empty,
-    })?;
-    let stream = description
-        .first_stream()
-        .cloned()
-        .ok_or(TransactionError::Empty)?;
-    let fingerprint = description.fingerprint();
-    let failed = |error| TransactionError::from_outcome(stream.clone(), error);
-    let answers = |recorded: Outcome| {
-        let committed = recorded
-            .answers::<S::Replies>(fingerprint)
-            .map_err(failed)?;
-        Ok(Transacted {
-            replies: committed.reply,
-            position: committed.position,
-            command_id: committed.command_id,
-        })
-    };
-    let mut plan = Plan::default();
-    let mut replies = KeptReplies::new(&description);
-    let pending = steps.enlist_once(&mut plan, &mut replies);
-    let patience = options.patience();
-    let (participants, place) = enter(shared, plan, patience).await?;
-    let claim = match first(shared, id, patience.until).await {
-        Ok(First::Is(claim)) => claim,
-        Ok(First::Was(recorded)) => return answers(recorded),
-        Err(NotFirst::Expired) => return Err(TransactionError::refused(&stream, Refusal::Expired)),
-        Err(NotFirst::Unknown(error)) => return Err(failed(error)),
-    };
-    let terms = Terms {
-        options,
-        until: patience.until,
-        purpose: Purpose::Record,
-        seal: Some(Box::new(Seal::new(id, description, replies))),
-    };
-    match decide(shared, participants, terms, place, Some(claim)).await {
-        Ok(settled) => collect::<S>(pending, settled),
-        // By another runtime, between the look and the append.
-        Err(TransactionError::NotRecorded {
-            reason: reason @ NotRecorded::RecordedBefore,
-        }) => match recall(&*shared.store, id).await.map_err(failed)? {
-            Some(recorded) => answers(recorded),
-            None => Err(TransactionError::NotRecorded { reason }),
-        },
-        Err(error) => Err(error),
-    }
+/// Decides the transaction, or lets it wait for its turn.
+fn begin(shared: &Shared, coordinator: Coordinator) -> Option<JoinHandle<()>> {
+    let waiting = coordinator.try_now();
+    waiting.map(|waiting| shared.tokio.spawn(waiting.gather()))
 }
 
 /// Checks what is to be done, and takes all the places for it.
@@ -164,40 +167,21 @@ async fn enter(
     Ok((participants, place))
 }
 
-async fn decide(
-    shared: &Arc<Shared>,
-    participants: Vec<Box<dyn Participant>>,
-    terms: Terms,
-    place: RuntimePlace,
-    claim: Option<Claim>,
-) -> Result<Placed, TransactionError> {
-    let (sender, answered) = oneshot::channel();
-    let answer = Answer {
-        place,
-        claim,
-        sender,
-    };
-    let coordinator = Coordinator::new(participants, terms, answer);
-    if let Some(waiting) = coordinator.try_now() {
-        shared.tokio.spawn(waiting.gather());
-    }
-    answered.await.unwrap_or(Err(TransactionError::NotRecorded {
-        reason: NotRecorded::ActorEnded,
-    }))
-}
-
-fn collect<S: Steps>(
-    pending: S::Pending,
-    settled: Placed,
-) -> Result<Transacted<S::Replies>, TransactionError> {
-    match S::collect(pending) {
-        Some(replies) => Ok(Transacted {
-            replies,
-            position: settled.position,
-            command_id: settled.command_id,
-        }),
-        // Every step replies before its participant agrees.
-        None => Err(TransactionError::reply_missing(settled.command_id)),
+impl<S: Steps> Started<S> {
+    async fn finish(self) -> Result<Transacted<S::Replies>, TransactionError> {
+        let placed = self.answered.await;
+        let placed = placed.unwrap_or(Err(TransactionError::NotRecorded {
+            reason: NotRecorded::ActorEnded,
+        }))?;
+        match S::collect(self.pending) {
+            Some(replies) => Ok(Transacted {
+                replies,
+                position: placed.position,
+                command_id: placed.command_id,
+            }),
+            // Every step replies before its participant agrees.
+            None => Err(TransactionError::reply_missing(placed.command_id)),
+        }
     }
 }
 

@@ -96,9 +96,8 @@ impl<A: Aggregate> AggregateRef<A> {
             Err(NotFirst::Unknown(error)) => return Err(failed(error)),
         };
         let kept = Kept { claim, fingerprint };
-        let outcome = self
-            .decide(command, kept, options.meta, patience.until, permit)
-            .await;
+        let answered = self.hand_in(command, kept, options.meta, patience.until, permit);
+        let outcome = self.answer::<C>(answered).await;
         match &outcome {
             // By another runtime, between the look and the append.
             Err(CommandError::NotRecorded {

@@ -1,302 +1,85 @@
-//! A transaction that takes effect once: its steps under one fingerprint, their replies in its one append.
+use std::sync::Arc;
 
-use std::sync::{Arc, OnceLock};
+use tokio::sync::oneshot;
+use uuid::Uuid;
 
-use foldhouse_store::{CommandStamp, StreamId, Version};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
-use super::participant::{Decide, EventsOf, Rejection};
+use super::coordinator::{Coordinator, Purpose, Terms};
+use super::error::TransactionError;
+use super::idempotent_steps::IdempotentSteps;
 use super::plan::Plan;
-use super::steps::{CommandStep, Condition, ConditionStep, Step, Steps};
-use crate::aggregate::Aggregate;
-use crate::command::CommandContext;
-use crate::command_error::InvalidEvents;
-use crate::idempotent_command::IdempotentCommand;
-use crate::once::{Fingerprint, WrittenReply, encode_reply, stored_reply};
+use super::seal::{Description, KeptReplies, Seal};
+use super::settlement::Answer;
+use super::{Started, Transacted, begin, enter};
+use crate::command_options::CommandOptions;
+use crate::once::{First, NotFirst, first, recall};
+use crate::outcome::Outcome;
+use crate::refusal::{NotRecorded, Refusal};
+use crate::shared::Shared;
 
-/// Steps whose transaction can be sent again and takes effect once: a [`Step`] with an [`IdempotentCommand`], a
-/// [`Condition`] whose reply can be recorded, or a tuple or `Vec` of such.
-///
-/// A condition counts as the same if it is on the same aggregate: what its closure asks cannot be compared.
-pub trait IdempotentSteps: Steps<Replies: Serialize + DeserializeOwned> {
-    #[doc(hidden)]
-    fn describe(&self, description: &mut Description) -> Result<(), InvalidEvents>;
-
-    #[doc(hidden)]
-    fn enlist_once(self, plan: &mut Plan, replies: &mut KeptReplies) -> Self::Pending;
-}
-
-/// What the steps ask for, and the shape that their replies will have.
-#[derive(Debug)]
-pub struct Description {
-    fingerprint: Fingerprint,
-    shape: Vec<Shape>,
-    first: Option<StreamId>,
-}
-
-/// The shape of replies within each other, read from the front.
-#[derive(Clone, Copy, Debug)]
-enum Shape {
-    /// One reply.
-    Reply,
-    /// A list, with so many of what follows.
-    List(usize),
-}
-
-impl Description {
-    pub(super) fn of(
-        steps: &impl IdempotentSteps,
-    ) -> Result<Self, (Option<StreamId>, InvalidEvents)> {
-        let mut description = Self {
-            fingerprint: Fingerprint::of_transaction(),
-            shape: Vec::new(),
-            first: None,
-        };
-        match steps.describe(&mut description) {
-            Ok(()) => Ok(description),
-            Err(error) => Err((description.first, error)),
-        }
-    }
-
-    pub(super) fn fingerprint(&self) -> [u8; 16] {
-        self.fingerprint.finish()
-    }
-
-    /// The stream of the first step, if there is one.
-    pub(super) fn first_stream(&self) -> Option<&StreamId> {
-        self.first.as_ref()
-    }
-
-    fn step(&mut self, stream: &StreamId, name: &str) {
-        self.first.get_or_insert_with(|| stream.clone());
-        self.fingerprint.add_address(stream, name);
-        self.shape.push(Shape::Reply);
-    }
-
-    fn list(&mut self, count: usize) {
-        self.fingerprint.add_count(count);
-        self.shape.push(Shape::List(count));
-    }
-}
-
-type Slots = Arc<[OnceLock<Result<WrittenReply, InvalidEvents>>]>;
-
-/// Where the replies are written down as the steps decide.
-#[derive(Debug)]
-pub struct KeptReplies {
-    slots: Slots,
-    enlisted: usize,
-}
-
-impl KeptReplies {
-    pub(super) fn new(description: &Description) -> Self {
-        let replies = description.shape.iter();
-        let count = replies
-            .filter(|shape| matches!(shape, Shape::Reply))
-            .count();
-        Self {
-            slots: std::iter::repeat_with(OnceLock::new).take(count).collect(),
-            enlisted: 0,
-        }
-    }
-
-    fn next(&mut self) -> KeptReply {
-        let slots = Arc::clone(&self.slots);
-        let index = self.enlisted;
-        self.enlisted += 1;
-        KeptReply { slots, index }
-    }
-}
-
-/// Where one step's reply is written down.
-pub(super) struct KeptReply {
-    slots: Slots,
-    index: usize,
-}
-
-impl KeptReply {
-    fn keep<R: Serialize>(&self, reply: &R) {
-        if let Some(slot) = self.slots.get(self.index) {
-            // A step decides once.
-            let _ = slot.set(encode_reply(reply));
-        }
-    }
-}
-
-/// What is recorded with a transaction that takes effect once, when all its steps have decided.
-pub(super) struct Seal {
-    pub(super) id: uuid::Uuid,
-    fingerprint: [u8; 16],
-    shape: Vec<Shape>,
-    slots: Slots,
-}
-
-impl Seal {
-    pub(super) fn new(id: uuid::Uuid, description: Description, replies: KeptReplies) -> Self {
-        Self {
-            id,
-            fingerprint: description.fingerprint(),
-            shape: description.shape,
-            slots: replies.slots,
-        }
-    }
-
-    /// The replies in the shape in which the steps were given, as one MessagePack value.
-    pub(super) fn stamp(&self) -> Result<Box<CommandStamp>, InvalidEvents> {
-        let mut bytes = Vec::new();
-        let mut replies = self.slots.iter();
-        for shape in &self.shape {
-            match shape {
-                Shape::List(count) => write_list_head(&mut bytes, *count),
-                Shape::Reply => {
-                    let reply = replies.next().and_then(OnceLock::get);
-                    let reply = reply.cloned().unwrap_or_else(|| Err(missing()))?;
-                    bytes.extend_from_slice(&reply);
-                }
-            }
-        }
-        Ok(Box::new(CommandStamp {
-            id: self.id,
-            fingerprint: self.fingerprint,
-            reply: stored_reply(Version::EMPTY, &bytes)?,
-        }))
-    }
-}
-
-/// Every step replies before its participant agrees.
-fn missing() -> InvalidEvents {
-    let error = "it is missing; this is a bug of foldhouse".to_owned();
-    InvalidEvents::Unwritable {
-        what: "reply",
-        error,
-    }
-}
-
-/// As serde writes the head of a tuple or list.
-fn write_list_head(bytes: &mut Vec<u8>, count: usize) {
-    match (u8::try_from(count), u16::try_from(count)) {
-        (Ok(few @ 0..16), _) => bytes.push(0x90 | few),
-        (_, Ok(many)) => {
-            bytes.push(0xdc);
-            bytes.extend_from_slice(&many.to_be_bytes());
-        }
-        _ => {
-            bytes.push(0xdd);
-            // More than any transaction has aggregates or any reply has bytes.
-            let count = u32::try_from(count).unwrap_or(u32::MAX);
-            bytes.extend_from_slice(&count.to_be_bytes());
-        }
-    }
-}
-
-/// A step that also writes its reply down.
-struct Keeping<D> {
-    step: D,
-    kept: KeptReply,
-}
-
-impl<C: IdempotentCommand> Decide<C::Aggregate> for Keeping<CommandStep<C>> {
-    fn decide(
-        self: Box<Self>,
-        state: &C::Aggregate,
-        context: &CommandContext,
-    ) -> Result<EventsOf<C::Aggregate>, Rejection> {
-        let Self { step, kept } = *self;
-        step.decide_and(state, context, |reply| kept.keep(reply))
-    }
-}
-
-impl<C: IdempotentCommand> IdempotentSteps for Step<C> {
-    fn describe(&self, description: &mut Description) -> Result<(), InvalidEvents> {
-        description.step(self.aggregate.stream(), C::NAME);
-        description.fingerprint.add_content(&self.command)
-    }
-
-    fn enlist_once(self, plan: &mut Plan, replies: &mut KeptReplies) -> Self::Pending {
-        let (aggregate, step, replied) = self.into_parts();
-        let kept = replies.next();
-        plan.add(aggregate.slot(), Box::new(Keeping { step, kept }));
-        replied
-    }
-}
-
-/// The name of a condition in a fingerprint; a command has no empty name. Persisted in hashes.
-const CONDITION: &str = "";
-
-impl<A, T, E> Decide<A> for Keeping<ConditionStep<A, T, E>>
-where
-    A: Aggregate,
-    T: Send + Serialize,
-    E: std::error::Error + Send + Sync + 'static,
-{
-    fn decide(
-        self: Box<Self>,
-        state: &A,
-        _context: &CommandContext,
-    ) -> Result<EventsOf<A>, Rejection> {
-        let Self { step, kept } = *self;
-        step.decide_and(state, |seen| kept.keep(seen))
-    }
-}
-
-impl<A, T, E> IdempotentSteps for Condition<A, T, E>
-where
-    A: Aggregate,
-    T: Serialize + DeserializeOwned + Send + 'static,
-    E: std::error::Error + Send + Sync + 'static,
-{
-    fn describe(&self, description: &mut Description) -> Result<(), InvalidEvents> {
-        description.step(self.aggregate.stream(), CONDITION);
-        Ok(())
-    }
-
-    fn enlist_once(self, plan: &mut Plan, replies: &mut KeptReplies) -> Self::Pending {
-        let (aggregate, step, replied) = self.into_parts();
-        let kept = replies.next();
-        plan.add(aggregate.slot(), Box::new(Keeping { step, kept }));
-        replied
-    }
-}
-
-impl<S: IdempotentSteps> IdempotentSteps for Vec<S> {
-    fn describe(&self, description: &mut Description) -> Result<(), InvalidEvents> {
-        description.list(self.len());
-        self.iter().try_for_each(|step| step.describe(description))
-    }
-
-    fn enlist_once(self, plan: &mut Plan, replies: &mut KeptReplies) -> Self::Pending {
-        self.into_iter()
-            .map(|step| step.enlist_once(plan, replies))
-            .collect()
-    }
-}
-
-macro_rules! idempotent_steps_of_tuple {
-    ($count:literal: $($step:ident)+) => {
-        impl<$($step: IdempotentSteps),+> IdempotentSteps for ($($step,)+) {
-            #[allow(non_snake_case, reason = "each variable has the name of its type")]
-            fn describe(&self, description: &mut Description) -> Result<(), InvalidEvents> {
-                let ($($step,)+) = self;
-                description.list($count);
-                $($step.describe(description)?;)+
-                Ok(())
-            }
-
-            #[allow(non_snake_case, reason = "each variable has the name of its type")]
-            fn enlist_once(self, plan: &mut Plan, replies: &mut KeptReplies) -> Self::Pending {
-                let ($($step,)+) = self;
-                ($($step.enlist_once(plan, replies),)+)
-            }
-        }
+/// Runs steps that take effect once; see [`Runtime::transact_once`](crate::Runtime::transact_once).
+pub(crate) async fn run_once<S: IdempotentSteps>(
+    shared: &Arc<Shared>,
+    steps: S,
+    id: Uuid,
+    options: CommandOptions,
+) -> Result<Transacted<S::Replies>, TransactionError> {
+    let description = Description::of(&steps).map_err(|(stream, error)| match stream {
+        Some(stream) => TransactionError::InvalidEvents { stream, error },
+        None => TransactionError::Empty,
+    })?;
+    let stream = description
+        .first_stream()
+        .cloned()
+        .ok_or(TransactionError::Empty)?;
+    let fingerprint = description.fingerprint();
+    let failed = |error| TransactionError::from_outcome(stream.clone(), error);
+    let answers = |recorded: Outcome| {
+        let committed = recorded
+            .answers::<S::Replies>(fingerprint)
+            .map_err(failed)?;
+        Ok(Transacted {
+            replies: committed.reply,
+            position: committed.position,
+            command_id: committed.command_id,
+        })
     };
+    let mut plan = Plan::default();
+    let mut replies = KeptReplies::new(&description);
+    let pending = steps.enlist_once(&mut plan, &mut replies);
+    let patience = options.patience();
+    let (participants, place) = enter(shared, plan, patience).await?;
+    let claim = match first(shared, id, patience.until).await {
+        Ok(First::Is(claim)) => claim,
+        Ok(First::Was(recorded)) => return answers(recorded),
+        Err(NotFirst::Expired) => return Err(TransactionError::refused(&stream, Refusal::Expired)),
+        Err(NotFirst::Unknown(error)) => return Err(failed(error)),
+    };
+    let terms = Terms {
+        options,
+        until: patience.until,
+        purpose: Purpose::Record,
+        seal: Some(Box::new(Seal::new(id, description, replies))),
+    };
+    let (sender, answered) = oneshot::channel();
+    let answer = Answer {
+        place,
+        claim: Some(claim),
+        sender,
+    };
+    let gathering = begin(shared, Coordinator::new(participants, terms, answer));
+    let started = Started::<S> {
+        pending,
+        gathering,
+        answered,
+    };
+    match started.finish().await {
+        // By another runtime, between the look and the append.
+        Err(TransactionError::NotRecorded {
+            reason: reason @ NotRecorded::RecordedBefore,
+        }) => match recall(&*shared.store, id).await.map_err(failed)? {
+            Some(recorded) => answers(recorded),
+            None => Err(TransactionError::NotRecorded { reason }),
+        },
+        outcome => outcome,
+    }
 }
-
-idempotent_steps_of_tuple!(1: A);
-idempotent_steps_of_tuple!(2: A B);
-idempotent_steps_of_tuple!(3: A B C);
-idempotent_steps_of_tuple!(4: A B C D);
-idempotent_steps_of_tuple!(5: A B C D E);
-idempotent_steps_of_tuple!(6: A B C D E F);
-idempotent_steps_of_tuple!(7: A B C D E F G);
-idempotent_steps_of_tuple!(8: A B C D E F G H);

@@ -104,6 +104,8 @@
 //! # Layout
 //!
 //! - The domain: [`Aggregate`], [`Event`], [`Command`], [`Decision`]; [`testing`] for given/when/then.
+//! - Commands that take effect once, however often they are sent: [`IdempotentCommand`], [`AggregateRef::send_once`],
+//!   [`Runtime::transact_once`], [`Runtime::outcome`].
 //! - The runtime: [`Runtime`], [`AggregateRef`], [`CommandOptions`], [`Committed`].
 //! - Its answers when something fails: [`CommandError`], [`QueryError`], sorted by what the caller can do.
 //! - Read models: [`Projection`], [`Table`], [`ProjectionRef`].

@@ -245,8 +245,9 @@ impl Runtime {
     /// together may take 64 KiB.
     ///
     /// # Errors
-    /// As for [`Runtime::transact`]; a retry is always safe. [`TransactionError::CommandIdReused`]: other steps, or a single command, were recorded
-    /// under this id. [`TransactionError::UnreadableReply`]: these were, but the replies cannot be read any more.
+    /// As for [`Runtime::transact`]; a retry is always safe. [`TransactionError::CommandIdReused`]: other steps, or a
+    /// single command, were recorded under this id. [`TransactionError::UnreadableReply`]: these were, but the replies
+    /// cannot be read any more.
     pub async fn transact_once<S: IdempotentSteps>(
         &self,
         steps: S,

@@ -16,9 +16,12 @@ impl<A: Aggregate> AggregateRef<A> {
     /// Sends a command that takes effect once, however often it is sent with this id: also after a crash, a timeout, a
     /// restart or a lost reply. A retry gets the reply, the position and the version that the first one got.
     ///
-    /// Only what is recorded is remembered: a rejected command is decided anew when it is sent again, and so is one that
-    /// failed. The id and the reply are recorded by the same append as the events, also if there are none. Two that are sent at the same time take turns. The store
-    /// remembers the newest million ids, or as many as it is told to
+    /// The id and the reply are recorded by the same append as the events, also if there are none. Only what is recorded
+    /// is remembered: a command that was rejected or failed is decided anew when it is sent again. Two that are sent at the
+    /// same moment take turns. What a retry gives along besides the command ([`CommandOptions`]) is not looked at: that of
+    /// the first one counts.
+    ///
+    /// The store remembers the newest million ids, or as many as it is told to
     /// ([`JournalOptions::commands_remembered`](crate::JournalOptions::commands_remembered)); a retry that comes later
     /// than so many further ids is taken for a new command.
     ///

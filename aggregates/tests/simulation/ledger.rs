@@ -1,9 +1,11 @@
 use foldhouse::simulation::{Caller, Process, Random, Scenario, World};
-use foldhouse::{CommandError, decode_event};
+use foldhouse::{AggregateRef, Step, decode_event};
 use foldhouse_aggregates::{
     Balances, CloseAccount, Credit, Currency, Debit, GlAccount, GlEvent, Money, OpenAccount,
     OverdraftPolicy, Side,
 };
+
+use uuid::Uuid;
 
 use super::{CAMPAIGN, SEEDS, check_coverage, run};
 
@@ -21,6 +23,10 @@ enum Operation {
         to: u64,
         cents: i64,
         memo: usize,
+    },
+    /// One of a few transfers that the caller sends again and again, each under its own id.
+    Standing {
+        number: u64,
     },
     Ask {
         account: u64,
@@ -42,6 +48,9 @@ impl Scenario for Ledger {
         match random.number(1..=10) {
             1 => Operation::Close { account },
             2 => Operation::Ask { account },
+            3 | 4 => Operation::Standing {
+                number: random.number(0..=ACCOUNTS - 1),
+            },
             _ => Operation::Transfer {
                 from: account,
                 to: (account + random.number(1..=ACCOUNTS - 1)) % ACCOUNTS,
@@ -71,22 +80,16 @@ impl Scenario for Ledger {
                 memo,
             } => {
                 let (from, to) = (account(from), account(to));
-                for account in [&from, &to] {
-                    let open = OpenAccount::new(euro(), Side::Debit)
-                        .overdraft(OverdraftPolicy::Limit { minor_units: LIMIT });
-                    let is_open = caller
-                        .query(account, |account| account.terms_are_known())
-                        .await;
-                    if is_open.is_ok_and(|is_open| !is_open)
-                        && let Err(CommandError::Unknown { .. }) = caller.send(account, open).await
-                    {
-                        return;
-                    }
-                }
-                let (amount, memo) = (Money::new(cents, euro()), "m".repeat(memo));
-                let credit = from.step(Credit::new(amount).memo(memo.clone()));
-                let debit = to.step(Debit::new(amount).memo(memo));
-                let _ = caller.transact((credit, debit)).await;
+                open(caller, [&from, &to]).await;
+                let _ = caller.transact(transfer(&from, &to, cents, memo)).await;
+            }
+            Operation::Standing { number } => {
+                let (from, to) = (account(number), account((number + 1) % ACCOUNTS));
+                open(caller, [&from, &to]).await;
+                let id = Uuid::from_u128((1 + u128::from(number)) << 64 | caller.number() as u128);
+                let _ = caller
+                    .transact_once(transfer(&from, &to, 700, 100), id)
+                    .await;
             }
         }
     }
@@ -110,6 +113,33 @@ impl Scenario for Ledger {
     }
 }
 
+/// Opens those that are not, as far as the disk lets it.
+async fn open(caller: &Caller, accounts: [&AggregateRef<GlAccount>; 2]) {
+    for account in accounts {
+        let open = OpenAccount::new(euro(), Side::Debit)
+            .overdraft(OverdraftPolicy::Limit { minor_units: LIMIT });
+        let is_known = |account: &GlAccount| account.currency().is_some();
+        if caller
+            .query(account, is_known)
+            .await
+            .is_ok_and(|is_known| !is_known)
+        {
+            let _ = caller.send(account, open).await;
+        }
+    }
+}
+
+fn transfer(
+    from: &AggregateRef<GlAccount>,
+    to: &AggregateRef<GlAccount>,
+    cents: i64,
+    memo: usize,
+) -> (Step<Credit>, Step<Debit>) {
+    let (amount, memo) = (Money::new(cents, euro()), "m".repeat(memo));
+    let credit = from.step(Credit::new(amount).memo(memo.clone()));
+    (credit, to.step(Debit::new(amount).memo(memo)))
+}
+
 /// The books balance behind every posting: its two sides stand side by side.
 fn check_each_posting(world: &World<'_>) -> Result<(), String> {
     let mut open = 0;
@@ -130,17 +160,6 @@ fn check_each_posting(world: &World<'_>) -> Result<(), String> {
     match open {
         0 => Ok(()),
         open => Err(format!("the last posting is a half: {open} cents")),
-    }
-}
-
-/// Whether it was opened, be it closed meanwhile.
-trait Terms {
-    fn terms_are_known(&self) -> bool;
-}
-
-impl Terms for GlAccount {
-    fn terms_are_known(&self) -> bool {
-        self.currency().is_some()
     }
 }
 

@@ -84,7 +84,32 @@ pub(super) fn check_log(machine: &Machine, events: &[RecordedEvent]) -> Result<(
             "an event is there that no append had",
         ));
     }
+    check_retries(&entries, &found)?;
     check_order(&entries.calls)
+}
+
+/// A retry that got the answer of an earlier call is as good as that.
+fn check_retries(entries: &Entries, found: &Found) -> Result<(), Violation> {
+    let mut recorded = HashMap::new();
+    for append in &entries.appends {
+        let call = append.call.and_then(|call| entries.calls.get(call));
+        let command = call.and_then(|call| call.command_id);
+        if let (Some(command), Part::All(position, _)) = (command, found.part(append)) {
+            recorded.insert(command, position);
+        }
+    }
+    for call in &entries.calls {
+        if let Some((Answer::Done { position, .. }, _)) = &call.answer
+            && let Some(recorded) = call.command_id.and_then(|id| recorded.get(&id))
+            && *position != Some(*recorded)
+        {
+            return Err(Violation::new(
+                "a retry gets the same answer",
+                format!("the command was recorded at position {recorded}: {call:?}"),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Where each event is.
@@ -174,8 +199,10 @@ fn check_answer(
     };
     let part = found.part(submitted);
     let earlier = entries.appends.iter().take(append);
+    // Also by another call, which was a retry.
+    let command_of = |append: &Submitted| entries.calls.get(append.call?)?.command_id;
     let mut recorded_before = earlier
-        .filter(|other| other.call == submitted.call)
+        .filter(|other| command_of(other) == call.command_id)
         .filter(|other| found.part(other) != Part::None);
     if part != Part::None && recorded_before.next().is_some() {
         return Err("it took effect twice".to_owned());
@@ -198,12 +225,21 @@ fn check_answer(
     }
 }
 
+/// Whether a call with the same command id was made before: its answer may be that of then.
+fn is_retry(calls: &[Call], call: &Call) -> bool {
+    let mut same = calls
+        .iter()
+        .filter(|other| other.command_id == call.command_id);
+    let first = same.next();
+    call.command_id.is_some() && first.is_some_and(|first| first.called_at < call.called_at)
+}
+
 /// Who asks after another was answered sees what that one left: versions of a stream, and positions, do not go back.
 fn check_order(calls: &[Call]) -> Result<(), Violation> {
     let mut answered: Vec<_> = calls
         .iter()
         .filter_map(|call| match &call.answer {
-            Some((Answer::Done { position, version }, at)) => {
+            Some((Answer::Done { position, version }, at)) if !is_retry(calls, call) => {
                 Some((*at, call, *position, *version))
             }
             _ => None,

@@ -3,6 +3,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use foldhouse_store::{Clock, StreamId};
+use uuid::Uuid;
 
 use super::history::Answer;
 use super::machine::Machine;
@@ -10,11 +11,12 @@ use crate::aggregate::Aggregate;
 use crate::aggregate_ref::AggregateRef;
 use crate::command::Command;
 use crate::command_error::CommandError;
-use crate::command_options::CommandOptions;
+use crate::command_options::{CommandOptions, QueryOptions};
 use crate::committed::Committed;
+use crate::idempotent_command::IdempotentCommand;
 use crate::query_error::QueryError;
 use crate::runtime::{AddressError, Runtime};
-use crate::transaction::{Steps, Transacted, TransactionError};
+use crate::transaction::{IdempotentSteps, Steps, Transacted, TransactionError};
 
 /// Who does an operation. What goes through it is written down and checked against what is recorded; the rest of the
 /// runtime is at [`Caller::runtime`].
@@ -86,6 +88,24 @@ impl Caller {
         outcome
     }
 
+    /// As [`AggregateRef::send_once`]. Not by two callers at a time with one id: it could not be said whose answer is whose.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn send_once<C: IdempotentCommand>(
+        &self,
+        aggregate: &AggregateRef<C::Aggregate>,
+        command: C,
+        id: Uuid,
+    ) -> Result<C::Reply, CommandError<C::Rejection>> {
+        let options = CommandOptions::new().command_id(id);
+        let what = short_name(type_name::<C>());
+        let call = self.call(Some(aggregate.stream()), &options, what);
+        let outcome = aggregate.execute_once(command, id, options).await;
+        self.answered(call, || Answer::to_command(&outcome)).await;
+        outcome.map(|committed| committed.reply)
+    }
+
     /// As [`Runtime::transact`].
     ///
     /// # Errors
@@ -112,6 +132,23 @@ impl Caller {
         outcome
     }
 
+    /// As [`Runtime::transact_once`]. Not by two callers at a time with one id, as for [`Caller::send_once`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn transact_once<S: IdempotentSteps>(
+        &self,
+        steps: S,
+        id: Uuid,
+    ) -> Result<S::Replies, TransactionError> {
+        let options = CommandOptions::new().command_id(id);
+        let call = self.call(None, &options, "a transaction");
+        let outcome = self.runtime.transact_once_with(steps, id, options).await;
+        self.answered(call, || Answer::to_transaction(&outcome))
+            .await;
+        outcome.map(|transacted| transacted.replies)
+    }
+
     /// As [`AggregateRef::query`].
     ///
     /// # Errors
@@ -130,7 +167,10 @@ impl Caller {
         let history = &self.machine.history;
         let call = history.called(self.number, stream, None, "a query");
         let outcome = aggregate
-            .ask(move |state, version| (query(state), version))
+            .ask(
+                move |state, version| (query(state), version),
+                QueryOptions::new(),
+            )
             .await;
         self.answered(call, || Answer::to_query(&outcome)).await;
         outcome.map(|(given, _version)| given)

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use foldhouse_store::{BoxFuture, RecordedEvent, Store, StreamId, Version};
 
 use crate::aggregate::Aggregate;
+use crate::command_options::QueryOptions;
 use crate::event_codec::decode;
 use crate::hydrate::hydrate;
 use crate::refusal::panic_message;
@@ -116,7 +117,10 @@ impl<A: Aggregate + PartialEq + Debug> Fold for FoldOf<A> {
                 .aggregate_of::<A>(stream.clone())
                 .map_err(|error| error.to_string())?;
             let found = aggregate
-                .ask(|state, version| (state.clone(), version))
+                .ask(
+                    |state, version| (state.clone(), version),
+                    QueryOptions::new(),
+                )
                 .await
                 .map_err(|error| format!("{stream} cannot be asked: {error}"))?;
             compare(stream, "in memory", found, events)

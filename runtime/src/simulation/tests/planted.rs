@@ -10,8 +10,7 @@ fn a_disk_that_acks_before_it_is_durable_is_caught() {
         .disk_that_lies()
         .run()
         .unwrap_err();
-    println!("{failure}");
-    assert!(failure.plan.operations.len() <= 4, "{failure}");
+    assert!(failure.plan.operations.len() <= 2, "{failure}");
     assert!(matches!(
         failure.plan.faults[..],
         [planned] if matches!(planned.fault, Fault::PowerCut { .. })
@@ -19,21 +18,22 @@ fn a_disk_that_acks_before_it_is_durable_is_caught() {
 }
 
 #[test]
-fn a_transfer_in_two_commands_is_caught_by_a_crash_between_them_and_shown_with_one_transfer() {
+fn a_transfer_in_two_commands_is_caught_by_a_crash_between_them_and_shown_with_little_else() {
     let faults = Faults {
         power_cuts: 2,
         ..Faults::NONE
     };
     let simulation = Simulation::new(Bank(Way::TwoCommands)).faults(faults);
     let failure = simulation.run().unwrap_err();
-    println!("{failure}");
     assert_eq!(failure.violation.invariant, "the scenario's own check");
-    let operations: Vec<_> = failure.plan.operations.iter().collect();
-    assert_eq!(operations.len(), 1, "{failure}");
-    assert!(matches!(
-        operations[0].operation,
-        Operation::Transfer { .. }
-    ));
+    let operations = &failure.plan.operations;
+    assert!(operations.len() <= 2, "{failure}");
+    let is_transfer = |operation: &Operation| matches!(operation, Operation::Transfer { .. });
+    assert!(
+        operations
+            .iter()
+            .any(|planned| is_transfer(&planned.operation))
+    );
     assert_eq!(failure.plan.faults.len(), 1, "{failure}");
     // What is printed is enough to see it again.
     let again = simulation.run_plan(&failure.plan).unwrap_err();
@@ -46,13 +46,11 @@ fn a_transfer_in_two_commands_is_caught_by_a_crash_between_them_and_shown_with_o
 #[test]
 fn a_rule_that_is_checked_before_its_turn_is_caught_by_an_interleaving_without_any_fault() {
     let simulation = Simulation::new(Bank(Way::AskedBefore))
-        .seeds(0..400)
+        .seeds(0..60)
         .faults(Faults::NONE);
     let failure = simulation.run().unwrap_err();
-    println!("{failure}");
     assert!(failure.violation.what.contains("overdrawn"), "{failure}");
-    let before = failure.planned.0;
-    assert!(failure.plan.operations.len() * 3 < before, "{failure}");
+    assert!(failure.plan.operations.len() <= 4, "{failure}");
     // With one caller there is nothing that could come in between.
     simulation.callers(1).run().unwrap();
 }

@@ -109,6 +109,7 @@ mod scenario;
 mod shrink;
 #[cfg(test)]
 mod tests;
+mod todo;
 mod trace;
 mod world;
 

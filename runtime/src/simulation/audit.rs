@@ -1,11 +1,13 @@
 //! What must hold in every run, whatever the domain.
 
+mod recorded;
+
 use std::collections::HashMap;
 
 use foldhouse_store::{Position, RecordedEvent, Store, Version};
-use uuid::Uuid;
 
-use super::history::{Answer, Call, Entries, Settled, Submitted};
+use self::recorded::Recorded;
+use super::history::{Answer, Call};
 use super::machine::Machine;
 use super::process::Process;
 use super::report::Violation;
@@ -54,7 +56,7 @@ pub(super) async fn read_log(store: &dyn Store) -> Result<Vec<RecordedEvent>, Vi
 /// What was recorded and answered so far is there, and nothing else.
 pub(super) fn check_log(machine: &Machine, events: &[RecordedEvent]) -> Result<(), Violation> {
     let entries = machine.history.entries();
-    let found = Found::new(events);
+    let recorded = Recorded::new(events, &entries);
     {
         let mut known = machine.known();
         let ids = events.iter().map(|event| event.id);
@@ -66,163 +68,19 @@ pub(super) fn check_log(machine: &Machine, events: &[RecordedEvent]) -> Result<(
         }
         *known = ids.collect();
     }
-    for (number, append) in entries.appends.iter().enumerate() {
-        check_append(append, &found)
-            .map_err(|what| Violation::new("an append is settled as it was recorded", what))?;
-        if let Some(call) = append.call.and_then(|call| entries.calls.get(call)) {
-            check_answer(call, number, &entries, &found).map_err(|what| {
-                Violation::new(
-                    "an answer is true of what is recorded",
-                    format!("{what}: {call:?}"),
-                )
-            })?;
-        }
-    }
-    if found.strangers(&entries) {
+    recorded
+        .check_appends()
+        .map_err(|what| Violation::new("an append is settled as it was recorded", what))?;
+    recorded
+        .check_answers()
+        .map_err(|what| Violation::new("an answer is true of what is recorded", what))?;
+    if recorded.has_strangers {
         return Err(Violation::new(
             "only what was submitted is recorded",
             "an event is there that no append had",
         ));
     }
-    check_retries(&entries, &found)?;
     check_order(&entries.calls)
-}
-
-/// A retry that got the answer of an earlier call is as good as that.
-fn check_retries(entries: &Entries, found: &Found) -> Result<(), Violation> {
-    let mut recorded = HashMap::new();
-    for append in &entries.appends {
-        let call = append.call.and_then(|call| entries.calls.get(call));
-        let command = call.and_then(|call| call.command_id);
-        if let (Some(command), Part::All(position, _)) = (command, found.part(append)) {
-            recorded.insert(command, position);
-        }
-    }
-    for call in &entries.calls {
-        if let Some((Answer::Done { position, .. }, _)) = &call.answer
-            && let Some(recorded) = call.command_id.and_then(|id| recorded.get(&id))
-            && *position != Some(*recorded)
-        {
-            return Err(Violation::new(
-                "a retry gets the same answer",
-                format!("the command was recorded at position {recorded}: {call:?}"),
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Where each event is.
-struct Found(HashMap<Uuid, (Position, Version)>);
-
-/// How much of an append is there.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
-    /// Side by side, in order; the place of the last event.
-    All(Position, Version),
-    None,
-    Some,
-}
-
-impl Found {
-    fn new(events: &[RecordedEvent]) -> Self {
-        let places = events
-            .iter()
-            .map(|event| (event.id, (event.position, event.version)));
-        Self(places.collect())
-    }
-
-    fn part(&self, append: &Submitted) -> Part {
-        let mut places = append.events.iter().map(|(_, id)| self.0.get(id));
-        let Some(first) = places.next() else {
-            return Part::None;
-        };
-        let Some(&(mut position, mut version)) = first else {
-            return match places.any(|place| place.is_some()) {
-                true => Part::Some,
-                false => Part::None,
-            };
-        };
-        for place in places {
-            match place {
-                Some((next, its_version)) if *next == position.next() => {
-                    (position, version) = (*next, *its_version);
-                }
-                _ => return Part::Some,
-            }
-        }
-        Part::All(position, version)
-    }
-
-    fn strangers(&self, entries: &Entries) -> bool {
-        let submitted = entries.appends.iter().flat_map(|append| &append.events);
-        let known: std::collections::HashSet<_> = submitted.map(|(_, id)| id).collect();
-        self.0.keys().any(|id| !known.contains(id))
-    }
-}
-
-fn check_append(append: &Submitted, found: &Found) -> Result<(), String> {
-    if append.events.is_empty() {
-        return Ok(());
-    }
-    let part = found.part(append);
-    let is_right = match append.outcome {
-        _ if part == Part::Some => false,
-        Some(Settled::Recorded(last)) => {
-            matches!(part, Part::All(position, _) if position == last)
-        }
-        Some(Settled::NotRecorded) => part == Part::None,
-        Some(Settled::Unknown) | None => true,
-    };
-    if is_right {
-        return Ok(());
-    }
-    let there = match part {
-        Part::All(position, _) => format!("all up to position {position}"),
-        Part::None => "none".to_owned(),
-        Part::Some => "a part".to_owned(),
-    };
-    let (outcome, events) = (append.outcome, &append.events);
-    Err(format!(
-        "the store said {outcome:?}, and {there} of its events are there: {events:?}"
-    ))
-}
-
-fn check_answer(
-    call: &Call,
-    append: usize,
-    entries: &Entries,
-    found: &Found,
-) -> Result<(), String> {
-    let Some(submitted) = entries.appends.get(append) else {
-        return Ok(());
-    };
-    let part = found.part(submitted);
-    let earlier = entries.appends.iter().take(append);
-    // Also by another call, which was a retry.
-    let command_of = |append: &Submitted| entries.calls.get(append.call?)?.command_id;
-    let mut recorded_before = earlier
-        .filter(|other| command_of(other) == call.command_id)
-        .filter(|other| found.part(other) != Part::None);
-    if part != Part::None && recorded_before.next().is_some() {
-        return Err("it took effect twice".to_owned());
-    }
-    match (&call.answer, part) {
-        (Some((Answer::Done { position, version }, _)), Part::All(last, its_version)) => {
-            if position.is_some_and(|position| position != last) {
-                return Err(format!("its last event is at position {last}"));
-            }
-            if version.is_some_and(|version| version != its_version) {
-                return Err(format!("its last event has version {its_version}"));
-            }
-            Ok(())
-        }
-        (Some((Answer::Done { .. }, _)), _) => Err("its events are not there".to_owned()),
-        (Some((Answer::Rejected(_) | Answer::NotRecorded(_), _)), Part::All(..) | Part::Some) => {
-            Err("its events are there".to_owned())
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Whether a call with the same command id was made before: its answer may be that of then.

@@ -1,9 +1,8 @@
 //! One life of the simulated process: it opens what the last one left, works, and ends or dies.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use foldhouse_store::simulation::SimulatedStore;
@@ -16,9 +15,9 @@ use super::caller::Caller;
 use super::callers::{Callers, Lane};
 use super::fault::Fault;
 use super::machine::{Counts, Machine};
-use super::plan::{Plan, PlannedFault, PlannedOperation};
 use super::process::Process;
 use super::report::Violation;
+use super::todo::Todo;
 use super::world::World;
 use super::{Scenario, Settings};
 use crate::refusal::panic_message;
@@ -37,44 +36,6 @@ pub(super) enum End {
     Restart,
     /// In an orderly way, with nothing left to do.
     Done,
-}
-
-/// What is still to be done of a plan.
-pub(super) struct Todo<Operation> {
-    operations: Mutex<Vec<VecDeque<PlannedOperation<Operation>>>>,
-    faults: Mutex<VecDeque<PlannedFault>>,
-}
-
-impl<Operation: Clone> Todo<Operation> {
-    pub(super) fn new(plan: &Plan<Operation>) -> Self {
-        let mut operations = vec![VecDeque::new(); plan.callers()];
-        for planned in &plan.operations {
-            if let Some(lane) = operations.get_mut(planned.caller) {
-                lane.push_back(planned.clone());
-            }
-        }
-        Self {
-            operations: Mutex::new(operations),
-            faults: Mutex::new(plan.faults.iter().copied().collect()),
-        }
-    }
-
-    fn callers(&self) -> usize {
-        lock(&self.operations).len()
-    }
-
-    fn next_at_ms(&self, caller: usize) -> Option<u64> {
-        Some(lock(&self.operations).get(caller)?.front()?.at_ms)
-    }
-
-    /// What is taken is not done again, whatever comes of it.
-    fn take(&self, caller: usize) -> Option<PlannedOperation<Operation>> {
-        lock(&self.operations).get_mut(caller)?.pop_front()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        lock(&self.operations).iter().all(VecDeque::is_empty)
-    }
 }
 
 /// One life under way.
@@ -288,21 +249,17 @@ impl<S: Scenario> Life<S> {
     }
 
     async fn faults(self: Arc<Self>) {
-        while let Some(at_ms) = self.next_fault_at_ms() {
+        while let Some(at_ms) = self.todo.next_fault_at_ms() {
             self.until(at_ms).await;
             self.let_due_faults_happen();
         }
     }
 
-    fn next_fault_at_ms(&self) -> Option<u64> {
-        Some(lock(&self.todo.faults).front()?.at_ms)
-    }
-
     /// Those of the disk may come while a store is being opened, too.
     fn let_due_faults_happen(&self) {
-        while let Some(at_ms) = self.next_fault_at_ms()
+        while let Some(at_ms) = self.todo.next_fault_at_ms()
             && Duration::from_millis(at_ms) <= self.machine.clock.elapsed()
-            && let Some(next) = lock(&self.todo.faults).pop_front()
+            && let Some(next) = self.todo.take_fault()
         {
             self.machine
                 .trace
@@ -381,9 +338,4 @@ fn done(joined: Result<(), tokio::task::JoinError>) -> Result<(), Violation> {
         };
         Violation::new("an operation does not panic", message)
     })
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while it holds one of these locks.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,10 +4,11 @@ use std::sync::atomic::Ordering;
 use tokio::runtime::Builder;
 
 use super::history::Answer;
-use super::life::{End, Life, Todo};
+use super::life::{End, Life};
 use super::machine::Machine;
 use super::plan::Plan;
 use super::report::{SimulationReport, Violation};
+use super::todo::Todo;
 use super::trace::TraceHash;
 use super::{Scenario, Settings};
 

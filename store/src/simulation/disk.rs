@@ -1,3 +1,5 @@
+mod handle;
+
 use std::fmt::{self, Arguments};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,10 +8,9 @@ use tokio::sync::watch;
 
 use crate::append::OnSettled;
 use crate::error::{Fault, ReadError};
-use crate::journal::disk::{BlockReader, BlockWriter, Disk, WriteMode};
 use crate::simulation::Random;
 use crate::simulation::beside::{Beside, Tables};
-use crate::simulation::files::{Change, Files, WRITE_MODE};
+use crate::simulation::files::{Change, Files};
 
 /// Hears of every change of the disk, in a line each.
 pub type Narrator = Arc<dyn Fn(Arguments<'_>) + Send + Sync>;
@@ -244,16 +245,6 @@ impl SimulatedDisk {
             .map_err(|error| ReadError::Io(Fault::io("reading beside the journal", error)))?;
         Ok(read(self.state().beside.tables()))
     }
-
-    fn handle(&self, name: &str) -> io::Result<Handle> {
-        self.check_power()?;
-        let state = self.state();
-        Ok(Handle {
-            disk: self.clone(),
-            file: state.files.find(name)?,
-            start: state.start,
-        })
-    }
 }
 
 fn power_is_off() -> io::Error {
@@ -280,96 +271,6 @@ impl State {
         let due = armed.position(|(at, fault)| *at <= changes && fits(fault))?;
         self.faults += 1;
         Some(self.armed.remove(due).1)
-    }
-}
-
-impl Disk for SimulatedDisk {
-    fn names(&self) -> io::Result<Vec<String>> {
-        self.check_power()?;
-        Ok(self.state().files.names())
-    }
-
-    fn create_zeroed(&self, name: &str, bytes: u64) -> io::Result<()> {
-        let bytes = usize::try_from(bytes).map_err(io::Error::other)?;
-        self.change(&Change::Create { name, bytes })
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.change(&Change::Rename { from, to })
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.change(&Change::Remove { name })
-    }
-
-    fn truncate(&self, name: &str, bytes: u64) -> io::Result<()> {
-        let bytes = usize::try_from(bytes).map_err(io::Error::other)?;
-        self.change(&Change::Truncate { name, bytes })
-    }
-
-    fn sync(&self, name: &str) -> io::Result<()> {
-        self.change(&Change::Sync { name })
-    }
-
-    fn open_writer(&self, name: &str) -> io::Result<Box<dyn BlockWriter>> {
-        Ok(Box::new(self.handle(name)?))
-    }
-
-    fn open_reader(&self, name: &str) -> io::Result<Arc<dyn BlockReader>> {
-        Ok(Arc::new(self.handle(name)?))
-    }
-}
-
-/// An open file.
-#[derive(Debug)]
-struct Handle {
-    disk: SimulatedDisk,
-    file: usize,
-    start: u64,
-}
-
-impl Handle {
-    fn check(&self) -> io::Result<()> {
-        self.disk.check_power()?;
-        if self.disk.state().start != self.start {
-            return Err(io::Error::other("the process that opened the file is gone"));
-        }
-        Ok(())
-    }
-}
-
-impl BlockWriter for Handle {
-    fn write_durably(&mut self, offset: u64, blocks: &[u8]) -> io::Result<()> {
-        self.check()?;
-        let offset = usize::try_from(offset).map_err(io::Error::other)?;
-        self.disk.change(&Change::Write {
-            file: self.file,
-            offset,
-            data: blocks,
-        })
-    }
-
-    fn mode(&self) -> WriteMode {
-        WRITE_MODE
-    }
-}
-
-impl BlockReader for Handle {
-    fn len_bytes(&self) -> io::Result<u64> {
-        self.check()?;
-        Ok(self.disk.state().files.content(self.file).len() as u64)
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.check()?;
-        let state = self.disk.state();
-        let content = state.files.content(self.file);
-        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
-        let rest = content.get(offset..).unwrap_or_default();
-        let len = rest.len().min(buffer.len());
-        let (to, _) = buffer.split_at_mut(len);
-        to.copy_from_slice(rest.get(..len).unwrap_or_default());
-        Ok(len)
     }
 }
 

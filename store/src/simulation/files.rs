@@ -1,12 +1,8 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use crate::journal::disk::WriteMode;
 use crate::journal::frame::SECTOR_BYTES;
 use crate::simulation::Random;
-
-/// How a simulated disk writes.
-pub(super) const WRITE_MODE: WriteMode = WriteMode::Direct;
 
 /// What is on a simulated disk.
 #[derive(Debug, Default)]

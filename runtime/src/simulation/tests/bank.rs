@@ -48,7 +48,7 @@ impl Command for Change {
         if self.checked && after < -START {
             return Err(TooLittle(account.0));
         }
-        let memo = "moved ".repeat(self.by.unsigned_abs() as usize % 50 * 6);
+        let memo = "moved ".repeat(usize::try_from(self.by.unsigned_abs() % 50 * 6).unwrap());
         Ok(Decision::event(
             AccountEvent::Changed { by: self.by, memo },
             after,

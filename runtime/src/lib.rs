@@ -190,7 +190,7 @@ pub use transaction::{
 #[doc(no_inline)]
 pub use foldhouse_store::{
     AppendError, BackupOptions, BackupReport, Clock, CopyError, EventStore, EventStoreExt,
-    ExpectedVersion, InvalidStreamId, JournalOptions, JournalStore, MemoryStore, Metadata,
+    ExpectedVersion, FrameSize, InvalidStreamId, JournalOptions, JournalStore, MemoryStore, Metadata,
     OpenError, Page, Position, RawLogLimit, ReadError, ReadOnlyJournal, RecordedEvent,
     RecoveryReport, RestoreReport, Store, StreamId, StreamQuery, SystemClock, Timestamp, Until,
     Version, backup, raw_log_limit, restore,

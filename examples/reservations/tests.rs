@@ -1,8 +1,9 @@
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
-use foldhouse::{CommandOptions, EventStore, JournalOptions, Runtime};
+use foldhouse::{CommandMeta, JournalOptions, Runtime};
 use foldhouse_aggregates::{InventoryItem, Quantity, Receive, Reserve};
 use foldhouse_examples::Report as _;
 
@@ -86,6 +87,7 @@ fn a_directory_is_gone_on_with_and_what_was_reserved_is_shipped() {
     );
 }
 
+/// A store with ten of each product, of which one basket has reserved its lines.
 async fn reserve_by_hand(
     directory: &Path,
     basket: &str,
@@ -98,27 +100,20 @@ async fn reserve_by_hand(
             .aggregate::<InventoryItem>(basket::TENANT, product)
             .unwrap()
     };
-    if store.head().get() == 0 {
-        for product in ["beer", "crisps"] {
-            let receive = Receive::new(Quantity::new(10));
-            item(product).send(receive).await.unwrap();
-        }
+    for product in ["beer", "crisps"] {
+        let receive = Receive::new(Quantity::new(10));
+        item(product).send(receive).await.unwrap();
     }
-    if !lines.is_empty() {
-        let meta = foldhouse::CommandMeta::new().with(BASKET_ID, basket);
-        let steps: Vec<_> = (0..)
-            .zip(lines)
-            .map(|(number, (product, quantity))| {
-                item(product).step(Reserve::new(Quantity::new(*quantity)).line(number))
-            })
-            .collect();
-        let options = CommandOptions::new().meta(meta);
-        runtime.transact_with(steps, options).await.unwrap();
-    }
-    runtime
-        .shutdown(std::time::Duration::from_secs(30))
-        .await
-        .unwrap();
+    let steps: Vec<_> = (0..)
+        .zip(lines)
+        .map(|(number, (product, quantity))| {
+            item(product).step(Reserve::new(Quantity::new(*quantity)).line(number))
+        })
+        .collect();
+    let meta = CommandMeta::new().with(BASKET_ID, basket);
+    runtime.transact_with(steps, meta).await.unwrap();
+    let deadline = Duration::from_secs(30);
+    runtime.shutdown(deadline).await.unwrap();
     store.close();
     Ok(())
 }

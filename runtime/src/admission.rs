@@ -17,6 +17,11 @@ use crate::slot::Slot;
 pub(crate) struct Permit<A: Aggregate>(Arc<Slot<A>>);
 
 impl<A: Aggregate> Permit<A> {
+    fn new(slot: &Arc<Slot<A>>) -> Self {
+        slot.shared.meters.permits_in_use.increment(1);
+        Self(Arc::clone(slot))
+    }
+
     pub(crate) fn slot(&self) -> &Arc<Slot<A>> {
         &self.0
     }
@@ -24,6 +29,7 @@ impl<A: Aggregate> Permit<A> {
 
 impl<A: Aggregate> Drop for Permit<A> {
     fn drop(&mut self) {
+        self.0.shared.meters.permits_in_use.decrement(1);
         self.0.admission.leave();
         self.0.shared.admission.leave();
     }
@@ -68,6 +74,7 @@ impl RuntimePlace {
     ) -> Result<Self, Overloaded> {
         let when_full = when_full.unwrap_or(shared.options.when_full);
         if enter(&shared.admission, when_full).await {
+            shared.meters.permits_in_use.increment(1);
             return Ok(Self(Arc::clone(shared)));
         }
         let limit = shared.admission.limit();
@@ -83,6 +90,7 @@ impl RuntimePlace {
 
 impl Drop for RuntimePlace {
     fn drop(&mut self) {
+        self.0.meters.permits_in_use.decrement(1);
         self.0.admission.leave();
     }
 }
@@ -106,7 +114,7 @@ pub(crate) async fn admit<A: Aggregate>(
     let shared = &slot.shared;
     if slot.admission.try_enter() {
         if shared.admission.try_enter() {
-            return Ok(Permit(Arc::clone(slot)));
+            return Ok(Permit::new(slot));
         }
         slot.admission.leave();
     }
@@ -128,7 +136,7 @@ pub(crate) async fn admit<A: Aggregate>(
         shared.admission.enter().await;
     }
     here.keep();
-    Ok(Permit(Arc::clone(slot)))
+    Ok(Permit::new(slot))
 }
 
 /// Leaves the gate again unless it is kept: for a caller that gives up while it waits at the next one.

@@ -78,12 +78,15 @@ impl<A: Aggregate> AggregateRef<A> {
         );
         // With nobody listening a command costs one check of the level, and nothing is carried along.
         if span.is_disabled() {
-            return self.accept_and_await(command, options).await;
+            let outcome = self.accept_and_await(command, options).await;
+            self.slot.shared.meters.command(&outcome);
+            return outcome;
         }
         let outcome = self
             .accept_and_await(command, options)
             .instrument(span.clone())
             .await;
+        self.slot.shared.meters.command(&outcome);
         match &outcome {
             Ok(committed) => {
                 span.record("version", committed.version.get());
@@ -121,6 +124,7 @@ impl<A: Aggregate> AggregateRef<A> {
                 Ok(answered) => self.answer::<C>(answered).await,
                 Err(refused) => Err(refused),
             };
+            self.slot.shared.meters.command(&outcome);
             outcomes.push(outcome.map(|committed| committed.reply));
         }
         outcomes

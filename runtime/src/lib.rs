@@ -107,6 +107,7 @@
 //! - The runtime: [`Runtime`], [`AggregateRef`], [`CommandOptions`], [`Committed`].
 //! - Its answers when something fails: [`CommandError`], [`QueryError`], sorted by what the caller can do.
 //! - Read models: [`Projection`], [`Table`], [`ProjectionRef`].
+//! - What it measures: [`runtime_metrics`], [`projection_metrics`], [`journal_metrics`]; spans and events by `tracing`.
 //! - [`semantics`]: order, durability and failure on one page.
 #![warn(
     clippy::unwrap_used,
@@ -146,6 +147,7 @@ mod directory;
 mod event_codec;
 mod event_id;
 mod hydrate;
+mod meters;
 mod shared;
 mod slot;
 mod snapshots;
@@ -173,6 +175,7 @@ pub use committed::Committed;
 pub use event::Event;
 pub use event_codec::{EVENT_PAYLOAD_BYTES_MAX, EventCodecError, NESTING_DEPTH_MAX, decode_event};
 pub use event_id::event_id;
+pub use meters::{projection_metrics, runtime_metrics};
 pub use options::{RuntimeBuilder, WhenFull};
 pub use projection::{
     ParkedEvent, ProjectError, Projection, ProjectionError, ProjectionRef, ProjectionStatus,
@@ -190,8 +193,8 @@ pub use transaction::{
 #[doc(no_inline)]
 pub use foldhouse_store::{
     AppendError, BackupOptions, BackupReport, Clock, CopyError, EventStore, EventStoreExt,
-    ExpectedVersion, FrameSize, InvalidStreamId, JournalOptions, JournalStore, MemoryStore, Metadata,
-    OpenError, Page, Position, RawLogLimit, ReadError, ReadOnlyJournal, RecordedEvent,
+    ExpectedVersion, FrameSize, InvalidStreamId, JournalOptions, JournalStore, MemoryStore,
+    Metadata, OpenError, Page, Position, RawLogLimit, ReadError, ReadOnlyJournal, RecordedEvent,
     RecoveryReport, RestoreReport, Store, StreamId, StreamQuery, SystemClock, Timestamp, Until,
-    Version, backup, raw_log_limit, restore,
+    Version, backup, journal_metrics, raw_log_limit, restore,
 };

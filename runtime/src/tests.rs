@@ -10,6 +10,7 @@ mod failures;
 mod hazards;
 mod held_store;
 mod lifecycle;
+mod meters;
 mod projections;
 mod snapshots;
 mod stress;

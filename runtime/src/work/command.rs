@@ -41,8 +41,10 @@ impl<C: Command> Work<C::Aggregate> for CommandWork<C> {
             sender: answer,
             command_id: context.command_id,
         };
+        let started = cell.decide_timer();
         // Unwind safe: `decide` has the state by shared reference, and the actor ends on a panic.
         let decision = catch_unwind(AssertUnwindSafe(|| command.decide(cell.state(), &context)));
+        cell.slot().shared.meters.decided(started);
         match decision {
             Ok(Ok(decision)) if decision.events.is_empty() => {
                 answer.confirm(cell, permit, Ok(decision.reply))

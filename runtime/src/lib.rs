@@ -104,6 +104,8 @@
 //! # Layout
 //!
 //! - The domain: [`Aggregate`], [`Event`], [`Command`], [`Decision`]; [`testing`] for given/when/then.
+//! - Commands that take effect once, however often they are sent: [`IdempotentCommand`], [`AggregateRef::send_once`],
+//!   [`Runtime::transact_once`], [`Runtime::outcome`].
 //! - The runtime: [`Runtime`], [`AggregateRef`], [`CommandOptions`], [`Committed`].
 //! - Its answers when something fails: [`CommandError`], [`QueryError`], sorted by what the caller can do.
 //! - Read models: [`Projection`], [`Table`], [`ProjectionRef`].
@@ -123,6 +125,7 @@ pub mod semantics {}
 mod aggregate;
 mod command;
 mod event;
+mod idempotent_command;
 pub mod testing;
 
 // What a caller holds, and the answers it gets.
@@ -130,7 +133,9 @@ mod aggregate_ref;
 mod command_error;
 mod command_options;
 mod committed;
+mod deadline;
 mod options;
+mod outcome;
 mod projection;
 mod query_error;
 mod refusal;
@@ -148,6 +153,7 @@ mod event_codec;
 mod event_id;
 mod hydrate;
 mod meters;
+mod once;
 mod shared;
 mod slot;
 mod snapshots;
@@ -170,13 +176,16 @@ pub use aggregate::Aggregate;
 pub use aggregate_ref::AggregateRef;
 pub use command::{Command, CommandContext, CommandMeta, Decided, Decision, EventOf, Never};
 pub use command_error::{CommandError, InvalidEvents};
-pub use command_options::CommandOptions;
+pub use command_options::{CommandOptions, QueryOptions};
 pub use committed::Committed;
+pub use deadline::Deadline;
 pub use event::Event;
 pub use event_codec::{EVENT_PAYLOAD_BYTES_MAX, EventCodecError, NESTING_DEPTH_MAX, decode_event};
 pub use event_id::event_id;
+pub use idempotent_command::IdempotentCommand;
 pub use meters::{projection_metrics, runtime_metrics};
 pub use options::{RuntimeBuilder, WhenFull};
+pub use outcome::{Outcome, OutcomeError};
 pub use projection::{
     ParkedEvent, ProjectError, Projection, ProjectionError, ProjectionRef, ProjectionStatus,
     ROW_BYTES_MAX, Table, WaitError,
@@ -187,7 +196,8 @@ pub use runtime::{AddressError, Runtime, StartError};
 pub use shutdown::{ProjectionReport, ShutdownIncomplete, ShutdownReport};
 pub use snapshots::SNAPSHOT_BYTES_MAX;
 pub use transaction::{
-    Condition, Step, Steps, TRANSACTION_AGGREGATES_MAX, Transacted, TransactionError,
+    Condition, IdempotentSteps, Step, Steps, TRANSACTION_AGGREGATES_MAX, Transacted,
+    TransactionError,
 };
 
 #[doc(no_inline)]

@@ -30,6 +30,8 @@ meters! {
         "Commands and transactions that found another writer's events";
     overloads: Counter, "foldhouse_overloads_total", Count,
         "Commands and transactions that were refused because a limit on what is in flight was reached";
+    expirations: Counter, "foldhouse_expirations_total", Count,
+        "Commands and transactions that were not decided because their deadline had passed";
     failures: Counter, "foldhouse_failures_total", Count,
         "Commands and transactions that failed in any other way";
     decide_seconds: Histogram, "foldhouse_decide_seconds", Seconds,
@@ -79,6 +81,7 @@ impl Meters {
             CommandError::Rejected(_) => self.rejections.increment(1),
             CommandError::Conflict { .. } => self.conflicts.increment(1),
             CommandError::Overloaded { .. } => self.overloads.increment(1),
+            CommandError::Expired { .. } => self.expirations.increment(1),
             _ => self.failures.increment(1),
         }
     }
@@ -93,6 +96,7 @@ impl Meters {
             TransactionError::Rejected { .. } => self.rejections.increment(1),
             TransactionError::Conflict { .. } => self.conflicts.increment(1),
             TransactionError::Overloaded { .. } => self.overloads.increment(1),
+            TransactionError::Expired { .. } => self.expirations.increment(1),
             _ => self.failures.increment(1),
         }
     }

@@ -2,15 +2,20 @@
 
 mod admission;
 mod batches;
+mod borrowing;
 mod commands;
 mod concurrency;
 mod counter;
+mod deadlines;
 mod durability;
 mod failures;
 mod hazards;
 mod held_store;
 mod lifecycle;
 mod meters;
+mod once;
+mod once_stress;
+mod once_transactions;
 mod projections;
 mod snapshots;
 mod stress;

@@ -36,11 +36,14 @@ pub(crate) struct Line {
     pub(crate) quantity: u64,
 }
 
+/// A basket before its products have numbers: its id, and its lines unless one makes no sense.
+type Gathered = (String, Option<Vec<(String, u64)>>);
+
 /// Gathers lines into baskets.
 #[derive(Debug, Default)]
 pub(crate) struct Gathering {
-    /// In the order in which they first occur; `None` for the lines of one with an invalid row.
-    baskets: Vec<(String, Option<Vec<(String, u64)>>)>,
+    /// In the order in which they first occur.
+    baskets: Vec<Gathered>,
     by_id: HashMap<String, usize>,
     invalid_rows: Vec<String>,
 }
@@ -61,7 +64,7 @@ impl Gathering {
         }
     }
 
-    fn basket(&mut self, id: String) -> &mut (String, Option<Vec<(String, u64)>>) {
+    fn basket(&mut self, id: String) -> &mut Gathered {
         let baskets = &mut self.baskets;
         let index = *self.by_id.entry(id).or_insert_with_key(|id| {
             baskets.push((id.clone(), Some(Vec::new())));

@@ -6,6 +6,8 @@
     reason = "a command-line program"
 )]
 
+mod page;
+
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,10 +19,11 @@ use foldhouse::{
     ProjectionError, RecordedEvent, Runtime, Table,
 };
 use foldhouse_examples::{Directory, Failure, block_on, fail, open_store};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+use page::Page;
 
 /// Increments counters, and tells Prometheus what foldhouse measures meanwhile.
 #[derive(Clone, Debug, Parser)]
@@ -68,7 +71,7 @@ impl Command for Increment {
     fn decide(&self, counter: &Counter, context: &CommandContext) -> Decided<Self> {
         let after = counter.0 + 1;
         // Now and then a rule says no, so that there is something to see; the next try is let through.
-        if after % 100 == 0 && context.command_id.as_u128().is_multiple_of(2) {
+        if after.is_multiple_of(100) && context.command_id.as_u128().is_multiple_of(2) {
             return Err(RoundNumber);
         }
         Ok(Decision::event(CounterEvent::Added { by: 1 }, after))
@@ -102,7 +105,8 @@ fn main() -> ExitCode {
 
 async fn run(args: Args) -> Result<(), Failure> {
     // The recorder before everything that measures: a handle that is made without one leads nowhere.
-    let page = PrometheusBuilder::new().install_recorder().map_err(fail)?;
+    let page = Page::default();
+    metrics::set_global_recorder(page.clone()).map_err(fail)?;
     let address = (Ipv4Addr::LOCALHOST, args.port);
     let listener = TcpListener::bind(address).await.map_err(fail)?;
     let address = listener.local_addr().map_err(fail)?;
@@ -114,7 +118,7 @@ async fn run(args: Args) -> Result<(), Failure> {
 }
 
 /// Answers every request with the page.
-async fn serve(listener: TcpListener, page: PrometheusHandle) {
+async fn serve(listener: TcpListener, page: Page) {
     while let Ok((connection, _)) = listener.accept().await {
         let page = page.clone();
         tokio::spawn(async move {
@@ -127,14 +131,13 @@ async fn serve(listener: TcpListener, page: PrometheusHandle) {
     }
 }
 
-async fn answer(mut connection: TcpStream, page: &PrometheusHandle) -> std::io::Result<()> {
+async fn answer(mut connection: TcpStream, page: &Page) -> std::io::Result<()> {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") && request.len() < REQUEST_BYTES_MAX {
         if connection.read_buf(&mut request).await? == 0 {
             break;
         }
     }
-    page.run_upkeep();
     let page = page.render();
     let head = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
@@ -204,7 +207,8 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn the_page_shows_what_the_counters_take() {
-        let page = PrometheusBuilder::new().install_recorder().unwrap();
+        let page = Page::default();
+        metrics::set_global_recorder(page.clone()).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve(listener, page));

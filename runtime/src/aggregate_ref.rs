@@ -76,12 +76,15 @@ impl<A: Aggregate> AggregateRef<A> {
         let span = self.command_span::<C>();
         // With nobody listening a command costs one check of the level, and nothing is carried along.
         if span.is_disabled() {
-            return self.accept_and_await(command, options).await;
+            let outcome = self.accept_and_await(command, options).await;
+            self.slot.shared.meters.command(&outcome);
+            return outcome;
         }
         let outcome = self
             .accept_and_await(command, options)
             .instrument(span.clone())
             .await;
+        self.slot.shared.meters.command(&outcome);
         note(&span, &outcome);
         outcome
     }
@@ -123,6 +126,7 @@ impl<A: Aggregate> AggregateRef<A> {
                 Ok(answered) => self.answer::<C>(answered).await,
                 Err(refused) => Err(refused),
             };
+            self.slot.shared.meters.command(&outcome);
             outcomes.push(outcome.map(|committed| committed.reply));
         }
         outcomes

@@ -110,6 +110,7 @@
 //! - Its answers when something fails: [`CommandError`], [`QueryError`], sorted by what the caller can do.
 //! - `simulation` (a feature): your aggregates under random schedules, crashes and torn writes, from a seed.
 //! - Read models: [`Projection`], [`Table`], [`ProjectionRef`].
+//! - What it measures: [`runtime_metrics`], [`projection_metrics`], [`journal_metrics`]; spans and events by `tracing`.
 //! - [`semantics`]: order, durability and failure on one page.
 #![warn(
     clippy::unwrap_used,
@@ -152,6 +153,7 @@ mod directory;
 mod event_codec;
 mod event_id;
 mod hydrate;
+mod meters;
 mod once;
 mod shared;
 mod slot;
@@ -184,6 +186,7 @@ pub use event::Event;
 pub use event_codec::{EVENT_PAYLOAD_BYTES_MAX, EventCodecError, NESTING_DEPTH_MAX, decode_event};
 pub use event_id::event_id;
 pub use idempotent_command::IdempotentCommand;
+pub use meters::{projection_metrics, runtime_metrics};
 pub use options::{RuntimeBuilder, WhenFull};
 pub use outcome::{Outcome, OutcomeError};
 pub use projection::{
@@ -203,8 +206,8 @@ pub use transaction::{
 #[doc(no_inline)]
 pub use foldhouse_store::{
     AppendError, BackupOptions, BackupReport, Clock, CopyError, EventStore, EventStoreExt,
-    ExpectedVersion, InvalidStreamId, JournalOptions, JournalStore, MemoryStore, Metadata,
-    OpenError, Page, Position, RawLogLimit, ReadError, ReadOnlyJournal, RecordedEvent,
+    ExpectedVersion, FrameSize, InvalidStreamId, JournalOptions, JournalStore, MemoryStore,
+    Metadata, OpenError, Page, Position, RawLogLimit, ReadError, ReadOnlyJournal, RecordedEvent,
     RecoveryReport, RestoreReport, Store, StreamId, StreamQuery, SystemClock, Timestamp, Until,
-    Version, backup, raw_log_limit, restore,
+    Version, backup, journal_metrics, raw_log_limit, restore,
 };

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, Semaphore};
 use crate::admission::Gate;
 
 use crate::directory::Directory;
+use crate::meters::Meters;
 use crate::once::Claims;
 use crate::options::Options;
 use crate::projection::AnyProjection;
@@ -17,6 +18,7 @@ use crate::projection::AnyProjection;
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) options: Options,
+    pub(crate) meters: Meters,
     /// Bounds the commands and queries in flight.
     pub(crate) admission: Gate,
     /// The ids of commands on their way that are to take effect once.
@@ -53,6 +55,7 @@ impl Shared {
             claims: Claims::default(),
             snapshots: Semaphore::new(SNAPSHOTS_AT_A_TIME_MAX),
             options,
+            meters: Meters::register(&[]),
             directory: Directory::default(),
             supervisor,
             projection_supervisor,
@@ -117,9 +120,11 @@ impl Shared {
 
     pub(crate) fn slot_occupied(&self) {
         self.occupied_slots.fetch_add(1, Ordering::SeqCst);
+        self.meters.live_actors.increment(1);
     }
 
     pub(crate) fn slot_emptied(&self) {
+        self.meters.live_actors.decrement(1);
         if self.occupied_slots.fetch_sub(1, Ordering::SeqCst) == 1 && self.is_closing() {
             self.all_slots_empty.notify_waiters();
             self.supervisor.stop(None);

@@ -12,6 +12,7 @@ mod failures;
 mod hazards;
 mod held_store;
 mod lifecycle;
+mod meters;
 mod once;
 mod once_stress;
 mod once_transactions;

@@ -106,7 +106,7 @@
 //! - The domain: [`Aggregate`], [`Event`], [`Command`], [`Decision`]; [`testing`] for given/when/then.
 //! - The runtime: [`Runtime`], [`AggregateRef`], [`CommandOptions`], [`Committed`].
 //! - Its answers when something fails: [`CommandError`], [`QueryError`], sorted by what the caller can do.
-//! - Read models: [`Projection`], [`Table`], [`ProjectionRef`].
+//! - Read models: [`Projection`], [`Table`], [`ProjectionRef`]; one aggregate's events: [`Subscription`].
 //! - [`semantics`]: order, durability and failure on one page.
 #![warn(
     clippy::unwrap_used,
@@ -135,6 +135,7 @@ mod query_error;
 mod refusal;
 mod runtime;
 mod shutdown;
+mod subscription;
 
 // The way of a command.
 mod actor;
@@ -183,6 +184,7 @@ pub use refusal::{NotRecorded, Overloaded, PanickedIn, UnreadableStream};
 pub use runtime::{AddressError, Runtime, StartError};
 pub use shutdown::{ProjectionReport, ShutdownIncomplete, ShutdownReport};
 pub use snapshots::SNAPSHOT_BYTES_MAX;
+pub use subscription::{SubscribedEvent, Subscription, SubscriptionError};
 pub use transaction::{
     Condition, Step, Steps, TRANSACTION_AGGREGATES_MAX, Transacted, TransactionError,
 };

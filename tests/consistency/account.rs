@@ -47,7 +47,10 @@ impl Command for Change {
         if !(0..=BALANCE_MAX).contains(&after) {
             return Err(Refused(*account));
         }
-        let events = self.parts.iter().map(|by| AccountEvent::Changed { by: *by });
+        let events = self
+            .parts
+            .iter()
+            .map(|by| AccountEvent::Changed { by: *by });
         Ok(Decision::events(events, *account))
     }
 }

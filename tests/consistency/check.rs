@@ -129,9 +129,8 @@ pub(super) fn answers(operations: &[Operation], books: &Books) -> Result<(), Ano
             Outcome::Unknown => {
                 if let Some(effect) = effect {
                     let firsts = operation.accounts().into_iter();
-                    let firsts = firsts.filter_map(|account| {
-                        Some((account, effect.versions.get(&account)?.0))
-                    });
+                    let firsts = firsts
+                        .filter_map(|account| Some((account, effect.versions.get(&account)?.0)));
                     decided(
                         number,
                         operation,
@@ -143,10 +142,7 @@ pub(super) fn answers(operations: &[Operation], books: &Books) -> Result<(), Ano
                 }
             }
         }
-        let may_record = matches!(
-            operation.outcome,
-            Outcome::Done { .. } | Outcome::Unknown
-        );
+        let may_record = matches!(operation.outcome, Outcome::Done { .. } | Outcome::Unknown);
         if effect.is_some() && !may_record {
             return Err(Anomaly::Phantom { operation: number });
         }

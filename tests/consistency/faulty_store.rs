@@ -199,7 +199,10 @@ impl Writer {
         if self.random.random_ratio(1, 2) {
             for (append, _) in &frame {
                 let (written, until_written) = std::sync::mpsc::channel();
-                let settled = move |_| drop(written.send(()));
+                let settled = move |_outcome| {
+                    // Whoever waits for it is this thread.
+                    let _ = written.send(());
+                };
                 self.inner.submit(append.clone(), Box::new(settled));
                 let _ = until_written.recv();
             }

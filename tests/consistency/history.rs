@@ -95,8 +95,7 @@ pub(super) struct Seen {
 
 impl Seen {
     pub(super) fn is(self, state: Account) -> bool {
-        self.changes == state.changes
-            && self.balance.is_none_or(|balance| balance == state.balance)
+        self.changes == state.changes && self.balance.is_none_or(|balance| balance == state.balance)
     }
 }
 

@@ -21,22 +21,25 @@ struct Call<'a> {
 }
 
 pub(super) fn check(account: usize, operations: &[Operation]) -> Result<(), Anomaly> {
-    let calls = operations.iter().enumerate().filter_map(|(number, operation)| {
-        let takes_part = match operation.outcome {
-            Outcome::Done { .. } => operation.steps.iter().any(|step| step.account == account),
-            Outcome::Rejected { step, .. } => operation.steps[step].account == account,
-            Outcome::NotRecorded => false,
-            Outcome::Unknown => {
-                let mut steps = operation.steps.iter();
-                operation.records() && steps.any(|step| step.account == account)
-            }
-        };
-        takes_part.then_some(Call {
-            number,
-            operation,
-            may_be_left_out: matches!(operation.outcome, Outcome::Unknown),
-        })
-    });
+    let calls = operations
+        .iter()
+        .enumerate()
+        .filter_map(|(number, operation)| {
+            let takes_part = match operation.outcome {
+                Outcome::Done { .. } => operation.steps.iter().any(|step| step.account == account),
+                Outcome::Rejected { step, .. } => operation.steps[step].account == account,
+                Outcome::NotRecorded => false,
+                Outcome::Unknown => {
+                    let mut steps = operation.steps.iter();
+                    operation.records() && steps.any(|step| step.account == account)
+                }
+            };
+            takes_part.then_some(Call {
+                number,
+                operation,
+                may_be_left_out: matches!(operation.outcome, Outcome::Unknown),
+            })
+        });
     let calls: Vec<Call<'_>> = calls.collect();
     Search::new(account, &calls).run()
 }

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use foldhouse::{
-    AggregateRef, EventStore, JournalOptions, JournalStore, MemoryStore, Position, Runtime, Store,
-    StreamId, WhenFull, decode_event, event_id,
+    AggregateRef, JournalOptions, JournalStore, MemoryStore, Position, Runtime, Store, StreamId,
+    WhenFull, decode_event, event_id,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};

@@ -179,7 +179,11 @@ fn done_together(
     position: Option<u64>,
 ) -> Outcome {
     Outcome::Done {
-        seen: changes.into_iter().chain(conditions).map(Seen::from).collect(),
+        seen: changes
+            .into_iter()
+            .chain(conditions)
+            .map(Seen::from)
+            .collect(),
         position,
         version: None,
     }

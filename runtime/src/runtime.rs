@@ -152,6 +152,11 @@ impl Runtime {
         self.owner.shared.directory.len()
     }
 
+    #[cfg(test)]
+    pub(crate) fn topics(&self) -> &crate::subscription::Topics {
+        &self.owner.shared.topics
+    }
+
     /// The store under the runtime.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {

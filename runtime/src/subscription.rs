@@ -81,6 +81,11 @@ impl<A: Aggregate> Subscription<A> {
         &self.stream
     }
 
+    #[cfg(test)]
+    pub(crate) fn in_memory(&self) -> usize {
+        self.page.len()
+    }
+
     /// The next event; waits until there is one. `None` when the runtime has shut down and every event was given.
     ///
     /// Dropping the future loses nothing: the next call gives the same event.

@@ -12,6 +12,7 @@ mod lifecycle;
 mod projections;
 mod snapshots;
 mod stress;
+mod subscriptions;
 mod transaction_hazards;
 mod transaction_durability;
 mod transactions;

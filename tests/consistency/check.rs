@@ -271,9 +271,10 @@ fn told_place(
 ) -> Result<(), Anomaly> {
     let wrong = Anomaly::WrongPlace { operation: number };
     if let Some(position) = position {
-        let rests_on = firsts.iter().map(|(account, version)| {
-            books.accounts[*account].positions[super::journal::index(*version)]
-        });
+        let terms = firsts
+            .iter()
+            .filter_map(|(account, version)| books.accounts[*account].term(*version));
+        let rests_on = terms.map(|(since, _)| since);
         let fits = match effect {
             Some(effect) => position == effect.last_position,
             None => rests_on.max().unwrap_or(0) <= position && position <= books.head,

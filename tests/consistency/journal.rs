@@ -28,10 +28,18 @@ pub(super) struct Books {
 pub(super) struct Book {
     /// By version.
     pub(super) states: Vec<Account>,
-    /// The position of each version's event; 0 for that of version 0.
-    pub(super) positions: Vec<u64>,
-    /// Whether a version is the last of its operation: in between nobody may have seen it.
-    pub(super) is_whole: Vec<bool>,
+    /// When each version was the account's.
+    pub(super) terms: Vec<Term>,
+}
+
+/// The places in the order of positions at which a version could be seen. An operation takes effect as a whole: in the
+/// midst of its events there is no such place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Term {
+    /// The last position of its operation; none if that went on to a further version.
+    pub(super) since: Option<u64>,
+    /// The one before the first position of the next operation here.
+    pub(super) until: u64,
 }
 
 /// What one operation left.
@@ -90,22 +98,24 @@ impl Books {
             last_position: position + events.len() as u64,
             versions: HashMap::new(),
         };
-        for (event, position) in events.iter().zip(position + 1..) {
+        for (event, at) in events.iter().zip(position + 1..) {
             let book = &mut self.accounts[event.account];
             let before = book.version();
             if event.version != before + 1 {
                 return Err(Anomaly::Gap {
                     account: event.account,
                     version: event.version,
-                    position,
+                    position: at,
                 });
             }
-            book.enter(event.by, position);
+            book.enter(event.by);
             let versions = effect.versions.entry(event.account);
             versions.or_insert((before, before)).1 = event.version;
         }
-        for (account, (_, after)) in &effect.versions {
-            self.accounts[*account].is_whole[index(*after)] = true;
+        for (account, (before, after)) in &effect.versions {
+            let terms = &mut self.accounts[*account].terms;
+            terms[index(*before)].until = position;
+            terms[index(*after)].since = Some(effect.last_position);
         }
         match self.effects.insert(number, effect) {
             None => Ok(()),
@@ -118,8 +128,10 @@ impl Book {
     fn new() -> Self {
         Self {
             states: vec![Account::default()],
-            positions: vec![0],
-            is_whole: vec![true],
+            terms: vec![Term {
+                since: Some(0),
+                until: u64::MAX,
+            }],
         }
     }
 
@@ -127,33 +139,33 @@ impl Book {
         self.states.len() as u64 - 1
     }
 
-    fn enter(&mut self, by: i64, position: u64) {
+    fn enter(&mut self, by: i64) {
         let before = self.states[self.states.len() - 1];
         self.states.push(Account {
             balance: before.balance + by,
             changes: before.changes + 1,
         });
-        self.positions.push(position);
-        self.is_whole.push(false);
+        self.terms.push(Term {
+            since: None,
+            until: u64::MAX,
+        });
     }
 
     /// The state at a version that somebody claims to have seen; none if nobody can have.
     pub(super) fn state(&self, version: u64) -> Option<Account> {
         let version = usize::try_from(version).ok()?;
-        let state = self.states.get(version)?;
-        self.is_whole[version].then_some(*state)
+        self.terms.get(version)?.since?;
+        self.states.get(version).copied()
     }
 
-    /// The last position at which this version was the account's.
-    pub(super) fn current_until(&self, version: u64) -> u64 {
-        match self.positions.get(index(version) + 1) {
-            Some(next) => next - 1,
-            None => u64::MAX,
-        }
+    /// When a version was the account's; none if nobody can have seen it.
+    pub(super) fn term(&self, version: u64) -> Option<(u64, u64)> {
+        let term = self.terms.get(usize::try_from(version).ok()?)?;
+        Some((term.since?, term.until))
     }
 }
 
-pub(super) fn index(version: u64) -> usize {
+fn index(version: u64) -> usize {
     usize::try_from(version).expect("a version that is there")
 }
 

@@ -71,9 +71,11 @@ fn bounds(operation: &Operation, number: usize, books: &Books) -> Option<Bounds>
     let mut earliest = 0;
     let mut latest = u64::MAX;
     for (account, version) in seen_versions(operation) {
-        let book = &books.accounts[account];
-        earliest = earliest.max(book.positions[super::journal::index(version)]);
-        latest = latest.min(book.current_until(version));
+        // What nobody can have seen was current nowhere.
+        let term = books.accounts[account].term(version);
+        let (since, until) = term.unwrap_or((u64::MAX, 0));
+        earliest = earliest.max(since);
+        latest = latest.min(until);
     }
     let Some(effect) = books.effects.get(&number) else {
         let saw = matches!(

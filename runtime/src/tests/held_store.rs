@@ -19,6 +19,7 @@ pub(super) struct HeldStore {
     pub(super) snapshots_loaded: AtomicUsize,
     pub(super) commits: watch::Sender<usize>,
     failing_commits: AtomicUsize,
+    failing_reads: AtomicUsize,
     is_full_for_one: AtomicBool,
 }
 
@@ -107,6 +108,19 @@ impl HeldStore {
         self.is_full_for_one.store(true, Ordering::SeqCst);
     }
 
+    /// The next reads of events fail.
+    pub(super) fn fail_reads(&self, count: usize) {
+        self.failing_reads.store(count, Ordering::SeqCst);
+    }
+
+    fn is_read_failing(&self) -> bool {
+        self.failing_reads
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            })
+            .is_ok()
+    }
+
     /// The next read model commits fail.
     pub(super) fn fail_commits(&self, count: usize) {
         self.failing_commits.store(count, Ordering::SeqCst);
@@ -156,6 +170,9 @@ impl EventStore for HeldStore {
     }
 
     fn read_stream(&self, query: StreamQuery) -> BoxFuture<'_, Result<Page<Version>, ReadError>> {
+        if self.is_read_failing() {
+            return Box::pin(async { Err(ReadError::Io(Fault::new("the test's disk is away"))) });
+        }
         self.inner.read_stream(query)
     }
 
@@ -164,6 +181,9 @@ impl EventStore for HeldStore {
         after: Position,
         limit: usize,
     ) -> BoxFuture<'_, Result<Page<Position>, ReadError>> {
+        if self.is_read_failing() {
+            return Box::pin(async { Err(ReadError::Io(Fault::new("the test's disk is away"))) });
+        }
         self.inner.read_all(after, limit)
     }
 

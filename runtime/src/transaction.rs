@@ -1,29 +1,32 @@
 //! Commands to several aggregates that take effect together or not at all.
 //!
 //! # How
-//! The participants are visited in the order of their stream ids. At each its actor decides on its own state, with the
-//! events of this transaction's earlier steps applied to a copy, and then holds its mailbox. When the last one has
-//! agreed, ONE append goes to the store, with the events of all and with the version of each participant as a condition;
-//! one frame is atomic on disk, so there is no two-phase commit. The actors go on as soon as the append is queued:
-//! order, not durability, is what they have to wait for.
+//! A transaction borrows its aggregates: if all of them are idle, at once; else one behind the other in the order of
+//! their stream ids, each on its turn in its mailbox. When it has them all it decides, each step on the state of its
+//! aggregate with the events of this transaction's earlier steps applied. If everyone agrees, ONE append goes to the
+//! store, with the events of all and with the version of each participant as a condition; one frame is atomic on disk,
+//! so there is no two-phase commit. The aggregates go back as soon as the append is queued: order, not durability, is
+//! what they have to wait for.
 //!
 //! # Why it cannot deadlock
-//! A transaction waits for a participant only while it holds participants with smaller stream ids, and never the other
-//! way round, so no circle of transactions can wait for each other. The same order is kept when places are taken (the
-//! limits on what is in flight), and the runtime's one place is taken last. Nothing that an actor does while it is held
-//! waits for anything but the transaction.
+//! A transaction waits for a participant only while it has participants with smaller stream ids, and never the other way
+//! round, so no circle of transactions can wait for each other. The same order is kept when places are taken (the limits
+//! on what is in flight), and the runtime's one place is taken last. Who has borrowed an aggregate waits for nothing but
+//! its other aggregates, and never on the caller's task, which may not be polled for long.
 //!
 //! - `steps`: what a caller writes down, with typed replies
-//! - `participant`: the steps of one aggregate, and how its actor takes its turn
-//! - `baton`: the transaction itself, which goes from actor to actor
-//! - `settlement`: the answer, held back until the append is durable
+//! - `plan`: the steps, sorted by aggregate
+//! - `participant`: the steps of one aggregate, decided on its state
+//! - `loan`: a transaction's turn in a mailbox
+//! - `coordinator`: the transaction itself, which borrows, decides and gives back
 //! - `stake`: what a participant has at stake in the append
-//! - `hold`: how an actor waits for the outcome
+//! - `settlement`: the answer, held back until the append is durable
 
-mod baton;
+mod coordinator;
 mod error;
-mod hold;
+mod loan;
 mod participant;
+mod plan;
 mod settlement;
 mod stake;
 mod steps;
@@ -32,17 +35,18 @@ use std::sync::Arc;
 
 use foldhouse_store::{APPEND_STREAMS_MAX, Position};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+pub(crate) use self::coordinator::Purpose;
 pub use self::error::TransactionError;
-pub(crate) use self::hold::{Hold, Voided};
+pub(crate) use self::loan::Borrower;
 pub use self::steps::{Condition, Step, Steps};
 
-pub(crate) use self::baton::Purpose;
-
-use self::baton::Baton;
-use self::participant::{Participant, Plan};
-use self::settlement::Answer;
+use self::coordinator::Coordinator;
+use self::participant::Participant;
+use self::plan::Plan;
+use self::settlement::{Answer, Placed};
 use crate::admission::RuntimePlace;
 use crate::command_options::CommandOptions;
 use crate::refusal::NotRecorded;
@@ -64,37 +68,89 @@ pub struct Transacted<Replies> {
     pub command_id: Uuid,
 }
 
-/// Runs the steps; see [`Runtime::execute_all`](crate::Runtime::execute_all).
+/// Runs the steps; see [`Runtime::transact`](crate::Runtime::transact).
 pub(crate) async fn run<S: Steps>(
     shared: &Arc<Shared>,
     steps: S,
     options: CommandOptions,
     purpose: Purpose,
 ) -> Result<Transacted<S::Replies>, TransactionError> {
+    start(shared, steps, options, purpose).await?.finish().await
+}
+
+/// Runs several, each for itself; see [`Runtime::transact_each`](crate::Runtime::transact_each).
+pub(crate) async fn run_each<S: Steps>(
+    shared: &Arc<Shared>,
+    transactions: Vec<S>,
+) -> Vec<Result<S::Replies, TransactionError>> {
+    let mut started = Vec::with_capacity(transactions.len());
+    for steps in transactions {
+        let mut next = start(shared, steps, CommandOptions::new(), Purpose::Record).await;
+        // The order is kept: one that waits for its turn is decided before the next one is looked at.
+        if let Ok(Some(gathering)) = next.as_mut().map(|next| next.gathering.take()) {
+            // If it was cancelled its answer says so.
+            let _ = gathering.await;
+        }
+        started.push(next);
+    }
+    let mut outcomes = Vec::with_capacity(started.len());
+    for started in started {
+        let outcome = match started {
+            Ok(started) => started.finish().await,
+            Err(refused) => Err(refused),
+        };
+        outcomes.push(outcome.map(|transacted| transacted.replies));
+    }
+    outcomes
+}
+
+/// A transaction that was decided, or waits for its aggregates.
+struct Started<S: Steps> {
+    pending: S::Pending,
+    /// Ends when it is decided; none if it is already.
+    gathering: Option<JoinHandle<()>>,
+    answered: oneshot::Receiver<Result<Placed, TransactionError>>,
+}
+
+/// Takes the transaction's places, and decides it or lets it wait for its turn.
+async fn start<S: Steps>(
+    shared: &Arc<Shared>,
+    steps: S,
+    options: CommandOptions,
+    purpose: Purpose,
+) -> Result<Started<S>, TransactionError> {
     let mut plan = Plan::default();
     let pending = steps.enlist(&mut plan);
     let mut participants = plan.participants();
     check(shared, &participants)?;
     let place = admit(shared, &mut participants, &options).await?;
     let (sender, answered) = oneshot::channel();
-    // The first ones are held until the last one is there.
-    for participant in participants.iter().skip(1) {
-        participant.warm();
-    }
-    Baton::start(participants, options, purpose, Answer { place, sender });
-    let settled = answered
-        .await
-        .unwrap_or(Err(TransactionError::NotRecorded {
+    let answer = Answer { place, sender };
+    let coordinator = Coordinator::new(participants, options, purpose, answer);
+    let waiting = coordinator.try_now();
+    let gathering = waiting.map(|waiting| shared.tokio.spawn(waiting.gather()));
+    Ok(Started {
+        pending,
+        gathering,
+        answered,
+    })
+}
+
+impl<S: Steps> Started<S> {
+    async fn finish(self) -> Result<Transacted<S::Replies>, TransactionError> {
+        let placed = self.answered.await;
+        let placed = placed.unwrap_or(Err(TransactionError::NotRecorded {
             reason: NotRecorded::ActorEnded,
         }))?;
-    match S::collect(pending) {
-        Some(replies) => Ok(Transacted {
-            replies,
-            position: settled.position,
-            command_id: settled.command_id,
-        }),
-        // Every step replies before its participant agrees.
-        None => Err(TransactionError::reply_missing(settled.command_id)),
+        match S::collect(self.pending) {
+            Some(replies) => Ok(Transacted {
+                replies,
+                position: placed.position,
+                command_id: placed.command_id,
+            }),
+            // Every step replies before its participant agrees.
+            None => Err(TransactionError::reply_missing(placed.command_id)),
+        }
     }
 }
 

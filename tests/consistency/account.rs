@@ -13,14 +13,15 @@ pub(super) struct Account {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum AccountEvent {
-    Changed { by: i64 },
+    /// The number of the operation says to whom it belongs.
+    Changed { by: i64, operation: usize },
 }
 
 impl Aggregate for Account {
     const TYPE: &'static str = "checked-account";
     type Event = AccountEvent;
 
-    fn apply(&mut self, AccountEvent::Changed { by }: &AccountEvent) {
+    fn apply(&mut self, AccountEvent::Changed { by, .. }: &AccountEvent) {
         self.balance += by;
         self.changes += 1;
     }
@@ -34,6 +35,7 @@ pub(super) struct Refused(pub(super) Account);
 /// Changes the balance by the sum of its parts, each an event; replies with the account as it was before.
 #[derive(Clone, Debug)]
 pub(super) struct Change {
+    pub(super) operation: usize,
     pub(super) parts: Vec<i64>,
 }
 
@@ -47,10 +49,9 @@ impl Command for Change {
         if !(0..=BALANCE_MAX).contains(&after) {
             return Err(Refused(*account));
         }
-        let events = self
-            .parts
-            .iter()
-            .map(|by| AccountEvent::Changed { by: *by });
+        let operation = self.operation;
+        let changed = |by: &i64| AccountEvent::Changed { by: *by, operation };
+        let events = self.parts.iter().map(changed);
         Ok(Decision::events(events, *account))
     }
 }

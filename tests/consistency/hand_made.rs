@@ -63,6 +63,7 @@ impl Story {
             called,
             answered,
             outcome,
+            behind: None,
         });
         self
     }
@@ -256,6 +257,28 @@ fn positions_against_real_time_are_seen_though_each_account_is_linearizable() {
 }
 
 #[test]
+fn several_in_one_call_that_take_effect_in_another_order_are_seen() {
+    let several = |first: Account, second: Account| {
+        let mut several = story().told((1, 3), &[change(A, 1)], done(&[first])).told(
+            (2, 4),
+            &[change(A, 1)],
+            done(&[second]),
+        );
+        several.0.operations[1].behind = Some(0);
+        several
+    };
+    let in_order = several(state(0, 0), state(1, 1)).recorded(0, A, 1);
+    check(&in_order.recorded(1, A, 1).0).unwrap();
+    let swapped = several(state(1, 1), state(0, 0)).recorded(1, A, 1);
+    let swapped = swapped.recorded(0, A, 1);
+    swapped.linearizable(A).unwrap();
+    assert_eq!(
+        swapped.serializable(),
+        Err(Anomaly::NotSerializable { operation: 1 })
+    );
+}
+
+#[test]
 fn an_answer_twice_is_seen() {
     let twice = story()
         .told((1, 2), &[change(A, 1)], done(&[state(0, 0)]))
@@ -406,5 +429,26 @@ fn the_search_finds_the_one_order_that_fits_and_no_other() {
     }
     all.linearizable(A).unwrap();
     all = all.told((1_000, 20_000), &[read(A)], done(&[state(7, 8)]));
+    all.linearizable(A).unwrap_err();
+}
+
+/// Each may have taken effect at any time since its call; the looks in between say when.
+#[test]
+fn the_search_is_not_lost_among_many_operations_of_unknown_outcome() {
+    const COUNT: u64 = 60;
+    let mut all = story();
+    for number in 0..COUNT {
+        let by = i64::try_from(number).unwrap() + 1;
+        all = all.told((number, NEVER), &[change(A, by)], Outcome::Unknown);
+    }
+    let (mut at, mut balance) = (COUNT, 0);
+    for changes in 1..=15 {
+        // Every other of them, the last one first.
+        balance += i64::try_from(COUNT + 2 - 2 * changes).unwrap();
+        all = all.told((at, at + 1), &[read(A)], done(&[state(balance, changes)]));
+        at += 2;
+    }
+    all.linearizable(A).unwrap();
+    all = all.told((at, at + 1), &[read(A)], done(&[state(balance - 1, 15)]));
     all.linearizable(A).unwrap_err();
 }

@@ -29,6 +29,8 @@ pub(super) struct Operation {
     /// When it was answered. If it was not, or by "unknown": when it was certain that it could have no further effect.
     pub(super) answered: u64,
     pub(super) outcome: Outcome,
+    /// The operation that was given before it in the same call, and takes effect before it.
+    pub(super) behind: Option<usize>,
 }
 
 /// How an operation is put to the runtime.
@@ -142,8 +144,14 @@ impl History {
             called,
             answered: NEVER,
             outcome: Outcome::Unknown,
+            behind: None,
         });
         log.operations.len() - 1
+    }
+
+    /// The one stands behind the other in one call of several.
+    pub(super) fn is_behind(&self, operation: usize, before: usize) {
+        self.log().operations[operation].behind = Some(before);
     }
 
     /// It has been answered.

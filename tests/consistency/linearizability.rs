@@ -4,12 +4,14 @@
 //! answer fits the state, and go on; if none fits, take the last one back. Lowe's memory keeps it from coming to the same
 //! set of placed operations and state twice. One account at a time, since a history is linearizable if each object's is.
 //!
-//! An operation of unknown outcome may be placed, or be left out for good.
+//! An operation of unknown outcome may be placed, or be left out for good. Many of them would let the search try every
+//! subset, so it looks ahead: an account counts its changes and never goes back, and a state is of no use that is beyond
+//! one which an unplaced operation saw.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::account::Account;
-use super::check::Anomaly;
+use super::check::{Anomaly, first_seen, rejected_at};
 use super::history::{NEVER, Operation, Outcome, Way};
 use super::rules;
 
@@ -18,6 +20,19 @@ struct Call<'a> {
     number: usize,
     operation: &'a Operation,
     may_be_left_out: bool,
+    /// The changes that the account had when it came to this operation.
+    saw: Option<u64>,
+}
+
+/// How often the account had been changed when it came to this operation, as far as the caller knows.
+fn changes_seen(account: usize, operation: &Operation) -> Option<u64> {
+    match &operation.outcome {
+        Outcome::Done { seen, .. } => first_seen(operation, seen)
+            .into_iter()
+            .find_map(|(of, version)| (of == account).then_some(version)),
+        Outcome::Rejected { step, seen } => rejected_at(operation, *step, *seen),
+        Outcome::NotRecorded | Outcome::Unknown => None,
+    }
 }
 
 pub(super) fn check(account: usize, operations: &[Operation]) -> Result<(), Anomaly> {
@@ -38,6 +53,7 @@ pub(super) fn check(account: usize, operations: &[Operation]) -> Result<(), Anom
                 number,
                 operation,
                 may_be_left_out: matches!(operation.outcome, Outcome::Unknown),
+                saw: changes_seen(account, operation),
             })
         });
     let calls: Vec<Call<'_>> = calls.collect();
@@ -76,6 +92,8 @@ struct Search<'a> {
     /// What was placed or left out: the call, and the state before it.
     taken: Vec<(usize, Account)>,
     been: HashSet<(Vec<u64>, Account)>,
+    /// What the unplaced operations saw, each with how many did.
+    to_be_seen: BTreeMap<u64, usize>,
 }
 
 #[derive(Clone, Copy)]
@@ -118,6 +136,10 @@ impl<'a> Search<'a> {
                 behind: if at == moments.len() { END } else { at + 1 },
             });
         }
+        let mut to_be_seen = BTreeMap::new();
+        for saw in calls.iter().filter_map(|call| call.saw) {
+            *to_be_seen.entry(saw).or_default() += 1;
+        }
         Self {
             account,
             calls,
@@ -127,6 +149,7 @@ impl<'a> Search<'a> {
             state: Account::default(),
             taken: Vec::new(),
             been: HashSet::new(),
+            to_be_seen,
         }
     }
 
@@ -141,6 +164,7 @@ impl<'a> Search<'a> {
                 number,
                 operation,
                 may_be_left_out,
+                ..
             } = self.calls[call];
             let next = match is_answer {
                 false => step(self.state, self.account, operation),
@@ -168,8 +192,12 @@ impl<'a> Search<'a> {
     /// Takes the call out of the list, unless it was here before with the same result.
     fn take(&mut self, call: usize, next: Account) -> bool {
         self.placed[call / 64] |= 1 << (call % 64);
-        if !self.been.insert((self.placed.clone(), next)) {
+        self.count(call, false);
+        let lowest = self.to_be_seen.first_key_value();
+        let is_beyond = lowest.is_some_and(|(lowest, _)| *lowest < next.changes);
+        if is_beyond || !self.been.insert((self.placed.clone(), next)) {
             self.placed[call / 64] &= !(1 << (call % 64));
+            self.count(call, true);
             return false;
         }
         self.taken.push((call, self.state));
@@ -185,10 +213,26 @@ impl<'a> Search<'a> {
         let (call, state) = self.taken.pop()?;
         self.state = state;
         self.placed[call / 64] &= !(1 << (call % 64));
+        self.count(call, true);
         let (called, answered) = self.places[call];
         self.link(answered);
         self.link(called);
         Some(self.nodes[called].behind)
+    }
+
+    /// Whether what the call saw is still to be seen.
+    fn count(&mut self, call: usize, is_unplaced: bool) {
+        let Some(saw) = self.calls[call].saw else {
+            return;
+        };
+        let count = self.to_be_seen.entry(saw).or_default();
+        match is_unplaced {
+            true => *count += 1,
+            false => *count -= 1,
+        }
+        if *count == 0 {
+            self.to_be_seen.remove(&saw);
+        }
     }
 
     fn unlink(&mut self, at: usize) {

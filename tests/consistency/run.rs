@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use foldhouse::{
     AggregateRef, JournalOptions, JournalStore, MemoryStore, Position, Runtime, Store, StreamId,
-    WhenFull, decode_event, event_id,
+    WhenFull, decode_event,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -13,10 +13,10 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::account::{Account, AccountEvent};
-use super::check::{Anomaly, Evidence};
+use super::check::Evidence;
 use super::faulty_store::{FaultyStore, Plant, Rates};
-use super::history::{Action, History, Operation, Outcome, Step, Way, command_id};
-use super::journal::{Entry, expected_events};
+use super::history::{Action, History, Outcome, Step, Way};
+use super::journal::Entry;
 use super::workload;
 
 /// Long enough that only a hang reaches it.
@@ -112,10 +112,7 @@ fn stream(account: usize) -> StreamId {
 }
 
 /// Runs it to its end.
-///
-/// # Errors
-/// If an event cannot be told to whom it belongs.
-pub(super) fn run(plan: &Plan) -> Result<Evidence, Anomaly> {
+pub(super) fn run(plan: &Plan) -> Evidence {
     let mut random = StdRng::seed_from_u64(plan.seed);
     let shape = Shape::new(&mut random, plan);
     let history = Arc::new(History::default());
@@ -144,12 +141,12 @@ pub(super) fn run(plan: &Plan) -> Result<Evidence, Anomaly> {
     };
     last_look.look(&history, &mut disk);
     let operations = history.take();
-    let entries = entries(&mut disk, shape.accounts, &operations)?;
-    Ok(Evidence {
+    let entries = entries(&mut disk, shape.accounts);
+    Evidence {
         accounts: shape.accounts,
         operations,
         entries,
-    })
+    }
 }
 
 /// One life of the process.
@@ -305,32 +302,74 @@ impl Crew {
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, next)
             .is_ok()
         {
-            let (way, steps) = workload::next(&mut random, accounts.len());
-            let when_full = match random.random_ratio(1, 3) {
-                true => WhenFull::Refuse,
-                false => WhenFull::Wait,
-            };
-            let number = self.history.call(way, steps.clone());
-            if self.crashes_at.is_some_and(|at| number >= at) {
-                self.crash.notify_one();
-            }
-            let what = (number, way, steps.as_slice());
-            let performed = workload::perform(runtime, accounts, what, when_full);
-            let outcome = if random.random_ratio(1, 80) {
-                let patience = random.random_range(0..20);
-                tokio::select! {
-                    biased;
-                    outcome = performed => outcome,
-                    () = yields(patience) => Outcome::Unknown,
-                }
+            if random.random_ratio(1, 20) {
+                self.several(runtime, accounts, &mut random).await;
             } else {
-                performed.await
-            };
-            self.history.answer(number, outcome);
+                self.one(runtime, accounts, &mut random).await;
+            }
             if random.random_ratio(1, 8) {
                 yields(random.random_range(0..10)).await;
             }
         }
+    }
+
+    /// One call; now and then the caller gives it up.
+    async fn one(
+        &self,
+        runtime: &Runtime,
+        accounts: &[AggregateRef<Account>],
+        random: &mut StdRng,
+    ) {
+        let (way, steps) = workload::next(random, accounts.len());
+        let when_full = match random.random_ratio(1, 3) {
+            true => WhenFull::Refuse,
+            false => WhenFull::Wait,
+        };
+        let number = self.call_now(way, &steps);
+        let what = (number, way, steps.as_slice());
+        let performed = workload::perform(runtime, accounts, what, when_full);
+        let outcome = if random.random_ratio(1, 80) {
+            let patience = random.random_range(0..20);
+            tokio::select! {
+                biased;
+                outcome = performed => outcome,
+                () = yields(patience) => Outcome::Unknown,
+            }
+        } else {
+            performed.await
+        };
+        self.history.answer(number, outcome);
+    }
+
+    /// Several operations in one call, which are answered together.
+    async fn several(
+        &self,
+        runtime: &Runtime,
+        accounts: &[AggregateRef<Account>],
+        random: &mut StdRng,
+    ) {
+        let (way, operations) = workload::several(random, accounts.len());
+        let operations: Vec<_> = operations
+            .into_iter()
+            .map(|steps| (self.call_now(way, &steps), steps))
+            .collect();
+        for pair in operations.windows(2) {
+            self.history.is_behind(pair[1].0, pair[0].0);
+        }
+        let outcomes = workload::perform_each(runtime, accounts, way, &operations).await;
+        assert_eq!(outcomes.len(), operations.len());
+        for ((number, _), outcome) in operations.iter().zip(outcomes) {
+            self.history.answer(*number, outcome);
+        }
+    }
+
+    /// Notes the call, at which the process may die.
+    fn call_now(&self, way: Way, steps: &[Step]) -> usize {
+        let number = self.history.call(way, steps.to_vec());
+        if self.crashes_at.is_some_and(|at| number >= at) {
+            self.crash.notify_one();
+        }
+        number
     }
 }
 
@@ -341,21 +380,7 @@ async fn yields(count: usize) {
 }
 
 /// The journal, with the operation that each event belongs to.
-fn entries(
-    disk: &mut Disk,
-    accounts: usize,
-    operations: &[Operation],
-) -> Result<Vec<Entry>, Anomaly> {
-    let mut numbers = HashMap::new();
-    for (number, operation) in operations.iter().enumerate() {
-        let mut counts: HashMap<usize, u32> = HashMap::new();
-        for (account, _) in expected_events(operation) {
-            let index = counts.entry(account).or_default();
-            let id = event_id(command_id(number), &stream(account), *index);
-            assert!(numbers.insert(id, number).is_none(), "ids differ");
-            *index += 1;
-        }
-    }
+fn entries(disk: &mut Disk, accounts: usize) -> Vec<Entry> {
     let by_stream: HashMap<_, _> = (0..accounts)
         .map(|account| (stream(account), account))
         .collect();
@@ -367,23 +392,21 @@ fn entries(
             for event in &page.events {
                 let position = entries.len() as u64 + 1;
                 assert_eq!(event.position.get(), position, "positions have no gaps");
-                let Some(Ok(AccountEvent::Changed { by })) = decode_event::<Account>(event) else {
+                let Some(Ok(AccountEvent::Changed { by, operation })) =
+                    decode_event::<Account>(event)
+                else {
                     panic!("{event:?} is nobody's");
                 };
-                let operation = numbers.get(&event.id).copied();
                 entries.push(Entry {
                     account: by_stream[&event.stream],
                     version: event.version.get(),
-                    operation: operation.ok_or(Anomaly::NotWhole {
-                        operation: usize::MAX,
-                        position,
-                    })?,
+                    operation,
                     by,
                 });
             }
             next = page.next;
         }
-        Ok(entries)
+        entries
     };
     let entries = threads().block_on(read);
     disk.close();

@@ -2,7 +2,7 @@
 //!
 //! An operation that left events took effect at its position, on the states right before it. One that only read did so at
 //! some position at which all that it saw was current. Such places must exist for all so that none comes before that of
-//! an operation which was answered before it was called. The earliest possible place is the best one for everybody else,
+//! an operation which was answered before it was called, or was given before it in the same call. The earliest possible place is the best one for everybody else,
 //! so going through the calls in order finds places if there are any: in n log n.
 
 use super::check::{Anomaly, first_seen, rejected_at};
@@ -29,6 +29,10 @@ pub(super) fn check(operations: &[Operation], books: &Books) -> Result<(), Anoma
         let Some(bounds) = bounds(&operations[number], number, books) else {
             continue;
         };
+        let before = operations[number].behind;
+        let reached = before
+            .and_then(|before| places[before])
+            .map_or(reached, |before| reached.max(before));
         let place = bounds.earliest.max(reached);
         // A writer has a place that is its own, so it must be behind what was there.
         let is_taken = bounds.is_written && place == reached;

@@ -22,6 +22,72 @@ pub(super) fn next(random: &mut StdRng, accounts: usize) -> (Way, Vec<Step>) {
     }
 }
 
+/// Several of a kind, to be put to the runtime in one call: commands to one account, or transactions.
+pub(super) fn several(random: &mut StdRng, accounts: usize) -> (Way, Vec<Vec<Step>>) {
+    let count = random.random_range(2..=6);
+    if random.random_ratio(1, 2) {
+        let transactions = (0..count).map(|_| together(random, accounts));
+        return (Way::Together, transactions.collect());
+    }
+    let account = random.random_range(0..accounts);
+    let commands = (0..count).map(|_| {
+        let action = Action::Change(parts(random));
+        vec![Step { account, action }]
+    });
+    (Way::Alone, commands.collect())
+}
+
+/// Puts several to the runtime in one call; each has its number.
+pub(super) async fn perform_each(
+    runtime: &Runtime,
+    accounts: &[AggregateRef<Account>],
+    way: Way,
+    operations: &[(usize, Vec<Step>)],
+) -> Vec<Outcome> {
+    if way == Way::Together {
+        let transactions = operations
+            .iter()
+            .map(|(number, steps)| steps_of(accounts, *number, steps));
+        let outcomes = runtime.transact_each(transactions.collect()).await;
+        return outcomes
+            .into_iter()
+            .map(|outcome| {
+                outcome.map_or_else(failed_together, |replies| done_together(replies, None))
+            })
+            .collect();
+    }
+    let changes = operations.iter().filter_map(|(number, steps)| {
+        let [
+            Step {
+                action: Action::Change(parts),
+                ..
+            },
+        ] = steps.as_slice()
+        else {
+            return None;
+        };
+        Some(Change {
+            operation: *number,
+            parts: parts.clone(),
+        })
+    });
+    let account = operations[0].1[0].account;
+    let outcomes = accounts[account].send_each(changes.collect()).await;
+    outcomes.into_iter().map(answered).collect()
+}
+
+fn answered(outcome: Result<Account, CommandError<Refused>>) -> Outcome {
+    outcome.map_or_else(failed_alone, |seen| read(seen.into()))
+}
+
+fn failed_alone(error: CommandError<Refused>) -> Outcome {
+    match error {
+        CommandError::Rejected(Refused(seen)) => Outcome::Rejected { step: 0, seen },
+        CommandError::Unknown { .. } => Outcome::Unknown,
+        error => not_recorded(error.is_retry_safe(), &error),
+    }
+}
+
 /// Deposits and withdrawals that are often too large, now and then several events, now and then none.
 fn parts(random: &mut StdRng) -> Vec<i64> {
     let amount = |random: &mut StdRng| random.random_range(-300..=400);
@@ -77,12 +143,14 @@ pub(super) async fn perform(
         }
         (Way::DryRun, _) => {
             let options = CommandOptions::new().when_full(when_full);
-            let outcome = runtime.dry_run(steps_of(accounts, steps), options).await;
+            let outcome = runtime
+                .dry_run(steps_of(accounts, number, steps), options)
+                .await;
             outcome.map_or_else(failed_together, |replies| done_together(replies, None))
         }
         _ => {
             let outcome = runtime
-                .transact_with(steps_of(accounts, steps), options)
+                .transact_with(steps_of(accounts, number, steps), options)
                 .await;
             outcome.map_or_else(failed_together, |transacted| {
                 done_together(transacted.replies, Some(transacted.position.get()))
@@ -100,6 +168,7 @@ async fn alone(
     match action {
         Action::Change(parts) => {
             let change = Change {
+                operation: number,
                 parts: parts.clone(),
             };
             match account.execute(change, options).await {
@@ -108,9 +177,7 @@ async fn alone(
                     position: Some(committed.position.get()),
                     version: Some(committed.version.get()),
                 },
-                Err(CommandError::Rejected(Refused(seen))) => Outcome::Rejected { step: 0, seen },
-                Err(CommandError::Unknown { .. }) => Outcome::Unknown,
-                Err(error) => not_recorded(error.is_retry_safe(), &error),
+                Err(error) => failed_alone(error),
             }
         }
         Action::Panic => match account.execute(Panic, options).await {
@@ -149,14 +216,18 @@ fn not_recorded(is_retry_safe: bool, error: &dyn std::error::Error) -> Outcome {
 type Changes = Vec<foldhouse::Step<Change>>;
 type Conditions = Vec<foldhouse::Condition<Account, Account, Refused>>;
 
-fn steps_of(accounts: &[AggregateRef<Account>], steps: &[Step]) -> (Changes, Conditions) {
+fn steps_of(
+    accounts: &[AggregateRef<Account>],
+    operation: usize,
+    steps: &[Step],
+) -> (Changes, Conditions) {
     let (mut changes, mut conditions) = (Vec::new(), Vec::new());
     for Step { account, action } in steps {
         let account = &accounts[*account];
         match action {
             Action::Change(parts) => {
                 let parts = parts.clone();
-                changes.push(account.step(Change { parts }));
+                changes.push(account.step(Change { operation, parts }));
             }
             Action::AtLeast(least) => {
                 let least = *least;

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, Semaphore};
 use crate::admission::Gate;
 
 use crate::directory::Directory;
+use crate::once::Claims;
 use crate::options::Options;
 use crate::projection::AnyProjection;
 use crate::subscription::Topics;
@@ -19,6 +20,8 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     /// Bounds the commands and queries in flight.
     pub(crate) admission: Gate,
+    /// The ids of commands on their way that are to take effect once.
+    pub(crate) claims: Claims,
     /// One permit for each snapshot that may be encoded and saved at a time.
     pub(crate) snapshots: Semaphore,
     pub(crate) directory: Directory,
@@ -49,6 +52,7 @@ impl Shared {
         Self {
             store,
             admission: Gate::new(options.commands_in_flight_max),
+            claims: Claims::default(),
             snapshots: Semaphore::new(SNAPSHOTS_AT_A_TIME_MAX),
             options,
             directory: Directory::default(),

@@ -2,14 +2,19 @@
 
 mod admission;
 mod batches;
+mod borrowing;
 mod commands;
 mod concurrency;
 mod counter;
+mod deadlines;
 mod durability;
 mod failures;
 mod hazards;
 mod held_store;
 mod lifecycle;
+mod once;
+mod once_stress;
+mod once_transactions;
 mod projections;
 mod snapshots;
 mod stress;

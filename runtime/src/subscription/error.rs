@@ -29,12 +29,15 @@ impl SubscriptionError {
     }
 
     pub(super) fn from_read(stream: &StreamId, error: ReadError) -> Self {
-        match Refusal::from_read(stream, error) {
-            Refusal::Unreadable(unreadable) => Self::Unreadable(unreadable),
-            Refusal::NotRecorded(reason) => Self::Unavailable {
-                stream: stream.clone(),
-                reason,
-            },
+        let reason = match Refusal::from_read(stream, error) {
+            Refusal::Unreadable(unreadable) => return Self::Unreadable(unreadable),
+            Refusal::NotRecorded(reason) => reason,
+            // No read is refused for these.
+            other => NotRecorded::Store(other.to_string().into()),
+        };
+        Self::Unavailable {
+            stream: stream.clone(),
+            reason,
         }
     }
 

@@ -21,6 +21,7 @@ pub(super) struct HeldStore {
     failing_commits: AtomicUsize,
     failing_reads: AtomicUsize,
     is_full_for_one: AtomicBool,
+    blind_look_ups: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -121,6 +122,11 @@ impl HeldStore {
             .is_ok()
     }
 
+    /// The next look-ups of commands find nothing, as if they came before what is recorded.
+    pub(super) fn blind_look_ups(&self, count: usize) {
+        self.blind_look_ups.store(count, Ordering::SeqCst);
+    }
+
     /// The next read model commits fail.
     pub(super) fn fail_commits(&self, count: usize) {
         self.failing_commits.store(count, Ordering::SeqCst);
@@ -195,6 +201,14 @@ impl EventStore for HeldStore {
         &self,
         id: uuid::Uuid,
     ) -> BoxFuture<'_, Result<Option<foldhouse_store::RecordedCommand>, ReadError>> {
+        let blind = self
+            .blind_look_ups
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            });
+        if blind.is_ok() {
+            return Box::pin(std::future::ready(Ok(None)));
+        }
         self.inner.command(id)
     }
 

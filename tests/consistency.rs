@@ -17,8 +17,10 @@
 //! the real one is not.
 
 mod account;
+mod callers;
 mod campaign;
 mod check;
+mod disk;
 mod faulty_store;
 mod hand_made;
 mod history;

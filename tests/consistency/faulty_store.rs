@@ -1,21 +1,19 @@
-use std::collections::VecDeque;
-use std::num::NonZeroU16;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+mod beside;
+mod writer;
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use foldhouse_store::{
-    Append, AppendError, Appended, BoxFuture, Change, Checkpoint, EventStore, ExpectedVersion,
-    Fault, OnSettled, Page, Position, ReadError, ReadModelStore, RecordedCommand, Row, Snapshot,
-    SnapshotCriteria, SnapshotInfo, SnapshotStore, Store, StreamId, StreamQuery, Verdict, Version,
+    Append, AppendError, Appended, BoxFuture, EventStore, ExpectedVersion, OnSettled, Page,
+    Position, ReadError, RecordedCommand, Store, StreamId, StreamQuery, Verdict, Version,
 };
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-/// Appends that wait before the store is full.
-const ROOM: usize = 64;
+use self::writer::{Line, ROOM, Waiting, Writer};
 
 /// How often something goes wrong, per thousand frames.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,47 +44,6 @@ pub(super) struct FaultyStore {
     line: Arc<Line>,
     plant: Option<Plant>,
     writer: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// Appends on their way to the disk.
-struct Line {
-    waiting: Mutex<Waiting>,
-    filled: Condvar,
-    has_room: watch::Sender<bool>,
-    is_broken: watch::Sender<bool>,
-}
-
-#[derive(Default)]
-struct Waiting {
-    appends: VecDeque<(Append, OnSettled)>,
-    /// Nothing goes to the disk any more, and nobody is answered.
-    crashed: bool,
-    /// Why nothing more is taken.
-    refusal: Option<Fault>,
-}
-
-impl Line {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The next frame: some of what waits, oldest first. None after a crash.
-    fn take(&self, random: &mut StdRng) -> Option<Vec<(Append, OnSettled)>> {
-        let mut waiting = self.lock();
-        while waiting.appends.is_empty() && !waiting.crashed {
-            waiting = self
-                .filled
-                .wait(waiting)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        if waiting.crashed {
-            return None;
-        }
-        let count = random.random_range(1..=waiting.appends.len());
-        let frame = waiting.appends.drain(..count).collect();
-        self.has_room.send_replace(waiting.appends.len() < ROOM);
-        Some(frame)
-    }
 }
 
 impl FaultyStore {
@@ -136,101 +93,6 @@ impl FaultyStore {
         let mut broken = self.line.is_broken.subscribe();
         let _ = broken.wait_for(|broken| *broken).await;
     }
-}
-
-/// The thread that writes.
-struct Writer {
-    inner: Arc<dyn Store>,
-    line: Arc<Line>,
-    rates: Rates,
-    plant: Option<Plant>,
-    random: StdRng,
-}
-
-impl Writer {
-    fn run(mut self) {
-        loop {
-            // A while for more to come together, now and then a long one.
-            if self.random.random_ratio(1, 4) {
-                let pause = Duration::from_micros(self.random.random_range(0..200));
-                std::thread::sleep(pause);
-            }
-            let Some(frame) = self.line.take(&mut self.random) else {
-                return;
-            };
-            let fate = self.random.random_range(0..1_000);
-            if fate < self.rates.refused {
-                self.refuse(frame);
-            } else if fate < self.rates.refused + self.rates.unknown {
-                self.break_down(frame);
-            } else {
-                for (append, settled) in frame {
-                    self.inner.submit(append, settled);
-                }
-            }
-        }
-    }
-
-    /// Refuses the frame, and mostly also what waits behind it, which may be built on it.
-    fn refuse(&mut self, mut frame: Vec<(Append, OnSettled)>) {
-        if self.plant == Some(Plant::SplitsAppends) {
-            for (append, _) in &frame {
-                let mut part = append.clone();
-                part.streams.truncate(1);
-                self.inner.submit(part, Box::new(drop));
-            }
-        }
-        if self.random.random_ratio(2, 3) {
-            frame.extend(self.line.lock().appends.drain(..));
-            self.line.has_room.send_replace(true);
-        }
-        answer(frame, |_| not_recorded("there is no room"));
-    }
-
-    /// Writes all of the frame or nothing, and says that it does not know.
-    fn break_down(&mut self, frame: Vec<(Append, OnSettled)>) {
-        let fault = Fault::new("an earlier write failed");
-        let behind = {
-            let mut waiting = self.line.lock();
-            waiting.refusal = Some(fault);
-            std::mem::take(&mut waiting.appends)
-        };
-        self.line.has_room.send_replace(true);
-        if self.random.random_ratio(1, 2) {
-            for (append, _) in &frame {
-                let (written, until_written) = std::sync::mpsc::channel();
-                let settled = move |_outcome| {
-                    // Whoever waits for it is this thread.
-                    let _ = written.send(());
-                };
-                self.inner.submit(append.clone(), Box::new(settled));
-                let _ = until_written.recv();
-            }
-        }
-        answer(frame, |append| {
-            if append.event_count() > 0 {
-                AppendError::Unknown(Fault::new("the write failed half way"))
-            } else {
-                not_recorded("the write before it failed")
-            }
-        });
-        answer(behind, |_| not_recorded("an earlier write failed"));
-        self.line.is_broken.send_replace(true);
-    }
-}
-
-fn answer(
-    appends: impl IntoIterator<Item = (Append, OnSettled)>,
-    error: impl Fn(&Append) -> AppendError,
-) {
-    for (append, settled) in appends {
-        let error = error(&append);
-        settled(Err(error));
-    }
-}
-
-fn not_recorded(why: &str) -> AppendError {
-    AppendError::NotRecorded(Fault::new(why))
 }
 
 impl FaultyStore {
@@ -346,67 +208,5 @@ impl EventStore for FaultyStore {
 
     fn watch_head(&self) -> watch::Receiver<Position> {
         self.inner.watch_head()
-    }
-}
-
-impl SnapshotStore for FaultyStore {
-    fn save_snapshot(
-        &self,
-        snapshot: Snapshot,
-        keep: NonZeroU16,
-    ) -> BoxFuture<'_, Result<(), ReadError>> {
-        self.inner.save_snapshot(snapshot, keep)
-    }
-
-    fn load_snapshot(
-        &self,
-        stream: &StreamId,
-        criteria: SnapshotCriteria,
-    ) -> BoxFuture<'_, Result<Option<Snapshot>, ReadError>> {
-        self.inner.load_snapshot(stream, criteria)
-    }
-
-    fn snapshots(
-        &self,
-        stream: &StreamId,
-        criteria: SnapshotCriteria,
-    ) -> BoxFuture<'_, Result<Vec<SnapshotInfo>, ReadError>> {
-        self.inner.snapshots(stream, criteria)
-    }
-
-    fn delete_snapshots(
-        &self,
-        stream: &StreamId,
-        criteria: SnapshotCriteria,
-    ) -> BoxFuture<'_, Result<(), ReadError>> {
-        self.inner.delete_snapshots(stream, criteria)
-    }
-}
-
-impl ReadModelStore for FaultyStore {
-    fn commit(
-        &self,
-        projection: &str,
-        checkpoint: Checkpoint,
-        changes: Vec<Change>,
-    ) -> BoxFuture<'_, Result<(), ReadError>> {
-        self.inner.commit(projection, checkpoint, changes)
-    }
-
-    fn checkpoint(&self, projection: &str) -> BoxFuture<'_, Result<Option<Checkpoint>, ReadError>> {
-        self.inner.checkpoint(projection)
-    }
-
-    fn rows(
-        &self,
-        projection: &str,
-        after: Option<&[u8]>,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Row>, ReadError>> {
-        self.inner.rows(projection, after, limit)
-    }
-
-    fn reset(&self, projection: &str) -> BoxFuture<'_, Result<(), ReadError>> {
-        self.inner.reset(projection)
     }
 }

@@ -1,22 +1,19 @@
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use foldhouse::{
-    AggregateRef, JournalOptions, JournalStore, MemoryStore, Position, Runtime, Store, StreamId,
-    WhenFull, decode_event,
-};
+use foldhouse::{AggregateRef, Runtime, Store, WhenFull};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::account::{Account, AccountEvent};
+use super::account::Account;
+use super::callers::Crew;
 use super::check::Evidence;
+use super::disk::{Disk, entries, stream};
 use super::faulty_store::{FaultyStore, Plant, Rates};
 use super::history::{Action, History, Outcome, Step, Way};
-use super::journal::Entry;
 use super::workload;
 
 /// Long enough that only a hang reaches it.
@@ -67,50 +64,6 @@ impl Shape {
     }
 }
 
-/// Where the events are, over all ends of the process.
-enum Disk {
-    Memory(Arc<MemoryStore>),
-    Directory(tempfile::TempDir, Option<Arc<JournalStore>>),
-}
-
-impl Disk {
-    fn new(on_disk: bool) -> Self {
-        if on_disk {
-            let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"));
-            Self::Directory(directory.expect("a directory for the test"), None)
-        } else {
-            Self::Memory(Arc::new(MemoryStore::new()))
-        }
-    }
-
-    fn open(&mut self) -> Arc<dyn Store> {
-        match self {
-            Self::Memory(store) => Arc::clone(store) as Arc<dyn Store>,
-            Self::Directory(directory, open) => {
-                let options = JournalOptions::new()
-                    .segment_bytes(1 << 20)
-                    .index_cache_bytes(4 << 20);
-                let store = options.open(directory.path());
-                let store = Arc::new(store.expect("what was written opens again"));
-                *open = Some(Arc::clone(&store));
-                store
-            }
-        }
-    }
-
-    fn close(&mut self) {
-        if let Self::Directory(_, open) = self
-            && let Some(store) = open.take()
-        {
-            store.close();
-        }
-    }
-}
-
-fn stream(account: usize) -> StreamId {
-    StreamId::new("checked", "checked-account", &account.to_string()).expect("a valid name")
-}
-
 /// Runs it to its end.
 pub(super) fn run(plan: &Plan) -> Evidence {
     let mut random = StdRng::seed_from_u64(plan.seed);
@@ -141,7 +94,7 @@ pub(super) fn run(plan: &Plan) -> Evidence {
     };
     last_look.look(&history, &mut disk);
     let operations = history.take();
-    let entries = entries(&mut disk, shape.accounts);
+    let entries = threads().block_on(entries(&mut disk, shape.accounts));
     Evidence {
         accounts: shape.accounts,
         operations,
@@ -278,137 +231,4 @@ async fn all(callers: &mut JoinSet<()>) {
     while let Some(ended) = callers.join_next().await {
         ended.expect("no caller panics");
     }
-}
-
-/// What the callers of one epoch share.
-struct Crew {
-    history: Arc<History>,
-    /// How many operations are to come.
-    left: AtomicUsize,
-    crashes_at: Option<usize>,
-    crash: Notify,
-    runtimes: Vec<Runtime>,
-    accounts: Vec<Vec<AggregateRef<Account>>>,
-}
-
-impl Crew {
-    /// One caller, who asks one thing after the other.
-    async fn call(self: Arc<Self>, caller: usize, mut random: StdRng) {
-        let runtime = &self.runtimes[caller % self.runtimes.len()];
-        let accounts = &self.accounts[caller % self.runtimes.len()];
-        let next = |left: usize| left.checked_sub(1);
-        while self
-            .left
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, next)
-            .is_ok()
-        {
-            if random.random_ratio(1, 20) {
-                self.several(runtime, accounts, &mut random).await;
-            } else {
-                self.one(runtime, accounts, &mut random).await;
-            }
-            if random.random_ratio(1, 8) {
-                yields(random.random_range(0..10)).await;
-            }
-        }
-    }
-
-    /// One call; now and then the caller gives it up.
-    async fn one(
-        &self,
-        runtime: &Runtime,
-        accounts: &[AggregateRef<Account>],
-        random: &mut StdRng,
-    ) {
-        let (way, steps) = workload::next(random, accounts.len());
-        let when_full = match random.random_ratio(1, 3) {
-            true => WhenFull::Refuse,
-            false => WhenFull::Wait,
-        };
-        let number = self.call_now(way, &steps);
-        let what = (number, way, steps.as_slice());
-        let performed = workload::perform(runtime, accounts, what, when_full);
-        let outcome = if random.random_ratio(1, 80) {
-            let patience = random.random_range(0..20);
-            tokio::select! {
-                biased;
-                outcome = performed => outcome,
-                () = yields(patience) => Outcome::Unknown,
-            }
-        } else {
-            performed.await
-        };
-        self.history.answer(number, outcome);
-    }
-
-    /// Several operations in one call, which are answered together.
-    async fn several(
-        &self,
-        runtime: &Runtime,
-        accounts: &[AggregateRef<Account>],
-        random: &mut StdRng,
-    ) {
-        let (way, operations) = workload::several(random, accounts.len());
-        let operations: Vec<_> = operations
-            .into_iter()
-            .map(|steps| (self.call_now(way, &steps), steps))
-            .collect();
-        for pair in operations.windows(2) {
-            self.history.is_behind(pair[1].0, pair[0].0);
-        }
-        let outcomes = workload::perform_each(runtime, accounts, way, &operations).await;
-        assert_eq!(outcomes.len(), operations.len());
-        for ((number, _), outcome) in operations.iter().zip(outcomes) {
-            self.history.answer(*number, outcome);
-        }
-    }
-
-    /// Notes the call, at which the process may die.
-    fn call_now(&self, way: Way, steps: &[Step]) -> usize {
-        let number = self.history.call(way, steps.to_vec());
-        if self.crashes_at.is_some_and(|at| number >= at) {
-            self.crash.notify_one();
-        }
-        number
-    }
-}
-
-async fn yields(count: usize) {
-    for _ in 0..count {
-        tokio::task::yield_now().await;
-    }
-}
-
-/// The journal, with the operation that each event belongs to.
-fn entries(disk: &mut Disk, accounts: usize) -> Vec<Entry> {
-    let by_stream: HashMap<_, _> = (0..accounts)
-        .map(|account| (stream(account), account))
-        .collect();
-    let store = disk.open();
-    let read = async {
-        let (mut entries, mut next) = (Vec::new(), Some(Position::BEFORE_FIRST));
-        while let Some(after) = next {
-            let page = store.read_all(after, 4_096).await.expect("it can be read");
-            for event in &page.events {
-                let position = entries.len() as u64 + 1;
-                assert_eq!(event.position.get(), position, "positions have no gaps");
-                let Some(Ok(AccountEvent::Changed { by, operation })) =
-                    decode_event::<Account>(event)
-                else {
-                    panic!("{event:?} is nobody's");
-                };
-                entries.push(Entry {
-                    account: by_stream[&event.stream],
-                    version: event.version.get(),
-                    operation,
-                    by,
-                });
-            }
-            next = page.next;
-        }
-        entries
-    };
-    let entries = threads().block_on(read);
-    disk.close();
-    entries
 }

@@ -186,13 +186,15 @@ async fn alone(
             Err(error) => not_recorded(error.is_retry_safe(), &error),
         },
         // Every third one asks for the version alone.
-        Action::Read | Action::AtLeast(_) if number % 3 == 0 => match account.version().await {
-            Ok(version) => read(Seen {
-                balance: None,
-                changes: version.get(),
-            }),
-            Err(error) => not_recorded(error.is_retry_safe(), &error),
-        },
+        Action::Read | Action::AtLeast(_) if number.is_multiple_of(3) => {
+            match account.version().await {
+                Ok(version) => read(Seen {
+                    balance: None,
+                    changes: version.get(),
+                }),
+                Err(error) => not_recorded(error.is_retry_safe(), &error),
+            }
+        }
         Action::Read | Action::AtLeast(_) => match account.query(|account| *account).await {
             Ok(seen) => read(seen.into()),
             Err(error) => not_recorded(error.is_retry_safe(), &error),

@@ -13,6 +13,7 @@ use crate::meters::Meters;
 use crate::once::Claims;
 use crate::options::Options;
 use crate::projection::AnyProjection;
+use crate::subscription::Topics;
 
 /// What all parts of one runtime share.
 pub(crate) struct Shared {
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     /// One permit for each snapshot that may be encoded and saved at a time.
     pub(crate) snapshots: Semaphore,
     pub(crate) directory: Directory,
+    pub(crate) topics: Topics,
     /// The supervisor of all aggregate actors.
     pub(crate) supervisor: ActorCell,
     /// The supervisor of all projection actors.
@@ -57,6 +59,7 @@ impl Shared {
             options,
             meters: Meters::register(&[]),
             directory: Directory::default(),
+            topics: Topics::default(),
             supervisor,
             projection_supervisor,
             tokio: tokio::runtime::Handle::current(),
@@ -77,6 +80,7 @@ impl Shared {
         // The flag first: a slot that the sweep does not see was empty, and will look at the flag before it starts.
         self.closing.store(true, Ordering::SeqCst);
         self.directory.close_all();
+        self.topics.close();
         if self.occupied_slots() == 0 {
             self.supervisor.stop(None);
         }

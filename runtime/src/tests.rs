@@ -19,6 +19,7 @@ mod once_transactions;
 mod projections;
 mod snapshots;
 mod stress;
+mod subscriptions;
 mod transaction_hazards;
 mod transaction_durability;
 mod transactions;

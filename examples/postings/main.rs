@@ -11,34 +11,20 @@ mod bank_file;
 mod ledger;
 mod report;
 mod run;
+#[path = "../support.rs"]
+mod support;
 mod workload;
 
-use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tempfile::TempDir;
 
 use args::Args;
 use bank_file::BankFile;
 use report::Report;
+pub(crate) use support::{Directory, Failure, fail, print, rate};
 use workload::Workload;
-
-/// Why a run came to no result.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
-    /// The caller can change it: exit code 2.
-    #[error("{0}")]
-    Usage(String),
-    /// It went wrong on the way: exit code 1.
-    #[error("{0}")]
-    Run(String),
-}
-
-pub(crate) fn fail(error: impl std::fmt::Display) -> Failure {
-    Failure::Run(error.to_string())
-}
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -52,11 +38,7 @@ fn main() -> ExitCode {
         }
         Err(failure) => {
             eprintln!("postings: {failure}");
-            ExitCode::from(if matches!(failure, Failure::Usage(_)) {
-                2
-            } else {
-                1
-            })
+            failure.exit_code()
         }
     }
 }
@@ -71,7 +53,7 @@ fn job(args: &Args) -> Result<Report, Failure> {
     for what in workload.invalid() {
         eprintln!("invalid row, left out: {what}");
     }
-    let directory = Directory::of(args)?;
+    let directory = Directory::of(args.data.as_deref(), "postings")?;
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -93,49 +75,8 @@ fn job(args: &Args) -> Result<Report, Failure> {
     } else {
         report.table()
     };
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough.
-        Err(closed) if closed.kind() == ErrorKind::BrokenPipe => {}
-        written => written.map_err(fail)?,
-    }
+    print(&text)?;
     Ok(report)
-}
-
-/// Where the store is.
-enum Directory {
-    Kept(PathBuf),
-    /// Removed at the end.
-    Temporary(TempDir),
-}
-
-impl Directory {
-    fn of(args: &Args) -> Result<Self, Failure> {
-        if let Some(directory) = &args.data {
-            return Ok(Self::Kept(directory.clone()));
-        }
-        // Not the system's temporary directory: that is often in memory, where nothing is durable and no figure true.
-        let parent = if Path::new("target").is_dir() {
-            "target"
-        } else {
-            "."
-        };
-        let builder = tempfile::Builder::new()
-            .prefix("postings-")
-            .tempdir_in(parent);
-        let explain = |error| {
-            Failure::Usage(format!(
-                "no directory can be made in {parent}, name one with --data: {error}"
-            ))
-        };
-        builder.map(Self::Temporary).map_err(explain)
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Self::Kept(path) => path,
-            Self::Temporary(directory) => directory.path(),
-        }
-    }
 }
 
 /// Sorted by account: by number where the ids are numbers.

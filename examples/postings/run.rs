@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::ledger::{Ledger, Posted, TENANT, change_minor};
 use crate::report::{Latency, Report};
 use crate::workload::{Kind, Workload};
-use crate::{Failure, fail};
+use crate::{Failure, fail, rate};
 
 /// How many mismatches are told one by one.
 const TOLD_MAX: u64 = 20;
@@ -123,11 +123,6 @@ pub(crate) async fn run(
         reopen_seconds,
     };
     Ok((report, ids_and_balances))
-}
-
-#[allow(clippy::cast_precision_loss, reason = "a rate for people to read")]
-fn rate(count: u64, seconds: f64) -> f64 {
-    count as f64 / seconds
 }
 
 fn open(directory: &Path) -> Result<Arc<JournalStore>, Failure> {

@@ -1,3 +1,4 @@
+use std::cell::RefCell;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -5,8 +6,6 @@ use rmp_serde::config::{DefaultConfig, StructMapConfig};
 use serde::ser::{
     Impossible, Serialize, SerializeStructVariant, SerializeTupleVariant, Serializer,
 };
-
-use smallvec::SmallVec;
 
 use super::structure::check;
 use super::{EVENT_PAYLOAD_BYTES_MAX, EventCodecError, NESTING_DEPTH_MAX};
@@ -45,24 +44,31 @@ pub(crate) fn encode<E: Serialize>(
     Ok(event_type)
 }
 
-/// The event types that one aggregate has written, so that an event shares its type's text instead of copying it.
-#[derive(Debug, Default)]
-pub(crate) struct EventTypes(SmallVec<[(&'static str, Arc<str>); 2]>);
+/// How many event types one thread remembers.
+const TEXTS_MAX: usize = 64;
 
-impl EventTypes {
-    pub(crate) fn shared(&mut self, event_type: &'static str) -> Arc<str> {
-        // Variant names are literals: the same variant has the same address, whose comparison is all that is needed.
-        let known = self
-            .0
-            .iter()
-            .find(|(name, _)| std::ptr::eq(*name, event_type));
-        if let Some((_, text)) = known {
-            return Arc::clone(text);
+thread_local! {
+    /// The texts of the event types that this thread has written.
+    static TEXTS: RefCell<[Option<(&'static str, Arc<str>)>; TEXTS_MAX]> =
+        const { RefCell::new([const { None }; TEXTS_MAX]) };
+}
+
+/// The text of an event type, which events share instead of copying it. One for each thread: what all threads count
+/// on, or each aggregate for itself, is a line of memory that has to be fetched for every event.
+pub(crate) fn shared_text(event_type: &'static str) -> Arc<str> {
+    // Variant names are literals: the same variant has the same address, whose comparison is all that is needed.
+    let place = (event_type.as_ptr().addr() ^ event_type.len()) % TEXTS_MAX;
+    let shared = TEXTS.try_with(|texts| {
+        let mut texts = texts.try_borrow_mut().ok()?;
+        let text = texts.get_mut(place)?;
+        match text {
+            Some((known, text)) if std::ptr::eq(*known, event_type) => Some(Arc::clone(text)),
+            // Another type in its place gives way.
+            _ => Some(Arc::clone(&text.insert((event_type, event_type.into())).1)),
         }
-        let text: Arc<str> = event_type.into();
-        self.0.push((event_type, Arc::clone(&text)));
-        text
-    }
+    });
+    // A thread that ends has no texts any more.
+    shared.ok().flatten().unwrap_or_else(|| event_type.into())
 }
 
 #[derive(Debug)]

@@ -12,6 +12,8 @@ use foldhouse_store::{Codec, RecordedEvent};
 
 use crate::aggregate::Aggregate;
 
+#[cfg(test)]
+use encode::EventTypes;
 pub(crate) use encode::{encode, shared_text};
 
 /// The most that the payload of one event may take, in bytes.

@@ -47,27 +47,39 @@ pub(crate) fn encode<E: Serialize>(
 /// How many event types one thread remembers.
 const TEXTS_MAX: usize = 64;
 
-thread_local! {
-    /// The texts of the event types that this thread has written.
-    static TEXTS: RefCell<[Option<(&'static str, Arc<str>)>; TEXTS_MAX]> =
-        const { RefCell::new([const { None }; TEXTS_MAX]) };
+/// The event types that a thread has written, so that an event shares its type's text instead of copying it.
+#[derive(Debug)]
+pub(crate) struct EventTypes([Option<(&'static str, Arc<str>)>; TEXTS_MAX]);
+
+impl Default for EventTypes {
+    fn default() -> Self {
+        Self([const { None }; TEXTS_MAX])
+    }
 }
 
-/// The text of an event type, which events share instead of copying it. One for each thread: what all threads count
-/// on, or each aggregate for itself, is a line of memory that has to be fetched for every event.
-pub(crate) fn shared_text(event_type: &'static str) -> Arc<str> {
-    // Variant names are literals: the same variant has the same address, whose comparison is all that is needed.
-    let place = (event_type.as_ptr().addr() ^ event_type.len()) % TEXTS_MAX;
-    let shared = TEXTS.try_with(|texts| {
-        let mut texts = texts.try_borrow_mut().ok()?;
-        let text = texts.get_mut(place)?;
-        match text {
-            Some((known, text)) if std::ptr::eq(*known, event_type) => Some(Arc::clone(text)),
+impl EventTypes {
+    pub(crate) fn shared(&mut self, event_type: &'static str) -> Arc<str> {
+        // Variant names are literals: the same variant has the same address, whose comparison is all that is needed.
+        let place = (event_type.as_ptr().addr() ^ event_type.len()) % TEXTS_MAX;
+        match self.0.get_mut(place) {
+            Some(Some((known, text))) if std::ptr::eq(*known, event_type) => Arc::clone(text),
             // Another type in its place gives way.
-            _ => Some(Arc::clone(&text.insert((event_type, event_type.into())).1)),
+            Some(other) => Arc::clone(&other.insert((event_type, event_type.into())).1),
+            None => event_type.into(),
         }
-    });
-    // A thread that ends has no texts any more.
+    }
+}
+
+thread_local! {
+    static EVENT_TYPES: RefCell<EventTypes> = RefCell::new(EventTypes::default());
+}
+
+/// The text of an event type. Shared by what one thread writes: what all threads count on, or each aggregate for itself,
+/// is a line of memory that has to be fetched for every event.
+pub(crate) fn shared_text(event_type: &'static str) -> Arc<str> {
+    let shared =
+        EVENT_TYPES.try_with(|types| Some(types.try_borrow_mut().ok()?.shared(event_type)));
+    // A thread that ends has none any more.
     shared.ok().flatten().unwrap_or_else(|| event_type.into())
 }
 

@@ -104,8 +104,11 @@
 //! # Layout
 //!
 //! - The domain: [`Aggregate`], [`Event`], [`Command`], [`Decision`]; [`testing`] for given/when/then.
+//! - Commands that take effect once, however often they are sent: [`IdempotentCommand`], [`AggregateRef::send_once`],
+//!   [`Runtime::transact_once`], [`Runtime::outcome`].
 //! - The runtime: [`Runtime`], [`AggregateRef`], [`CommandOptions`], [`Committed`].
 //! - Its answers when something fails: [`CommandError`], [`QueryError`], sorted by what the caller can do.
+//! - `simulation` (a feature): your aggregates under random schedules, crashes and torn writes, from a seed.
 //! - Read models: [`Projection`], [`Table`], [`ProjectionRef`].
 //! - [`semantics`]: order, durability and failure on one page.
 #![warn(
@@ -122,6 +125,7 @@ pub mod semantics {}
 mod aggregate;
 mod command;
 mod event;
+mod idempotent_command;
 pub mod testing;
 
 // What a caller holds, and the answers it gets.
@@ -129,7 +133,9 @@ mod aggregate_ref;
 mod command_error;
 mod command_options;
 mod committed;
+mod deadline;
 mod options;
+mod outcome;
 mod projection;
 mod query_error;
 mod refusal;
@@ -146,6 +152,7 @@ mod directory;
 mod event_codec;
 mod event_id;
 mod hydrate;
+mod once;
 mod shared;
 mod slot;
 mod snapshots;
@@ -153,6 +160,8 @@ mod supervisor;
 mod transaction;
 mod work;
 
+#[cfg(feature = "simulation")]
+pub mod simulation;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 #[allow(
@@ -168,12 +177,15 @@ pub use aggregate::Aggregate;
 pub use aggregate_ref::AggregateRef;
 pub use command::{Command, CommandContext, CommandMeta, Decided, Decision, EventOf, Never};
 pub use command_error::{CommandError, InvalidEvents};
-pub use command_options::CommandOptions;
+pub use command_options::{CommandOptions, QueryOptions};
 pub use committed::Committed;
+pub use deadline::Deadline;
 pub use event::Event;
 pub use event_codec::{EVENT_PAYLOAD_BYTES_MAX, EventCodecError, NESTING_DEPTH_MAX, decode_event};
 pub use event_id::event_id;
+pub use idempotent_command::IdempotentCommand;
 pub use options::{RuntimeBuilder, WhenFull};
+pub use outcome::{Outcome, OutcomeError};
 pub use projection::{
     ParkedEvent, ProjectError, Projection, ProjectionError, ProjectionRef, ProjectionStatus,
     ROW_BYTES_MAX, Table, WaitError,
@@ -184,7 +196,8 @@ pub use runtime::{AddressError, Runtime, StartError};
 pub use shutdown::{ProjectionReport, ShutdownIncomplete, ShutdownReport};
 pub use snapshots::SNAPSHOT_BYTES_MAX;
 pub use transaction::{
-    Condition, Step, Steps, TRANSACTION_AGGREGATES_MAX, Transacted, TransactionError,
+    Condition, IdempotentSteps, Step, Steps, TRANSACTION_AGGREGATES_MAX, Transacted,
+    TransactionError,
 };
 
 #[doc(no_inline)]

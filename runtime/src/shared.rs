@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,6 +9,7 @@ use tokio::sync::{Notify, Semaphore};
 use crate::admission::Gate;
 
 use crate::directory::Directory;
+use crate::once::Claims;
 use crate::options::Options;
 use crate::projection::AnyProjection;
 
@@ -18,6 +19,8 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     /// Bounds the commands and queries in flight.
     pub(crate) admission: Gate,
+    /// The ids of commands on their way that are to take effect once.
+    pub(crate) claims: Claims,
     /// One permit for each snapshot that may be encoded and saved at a time.
     pub(crate) snapshots: Semaphore,
     pub(crate) directory: Directory,
@@ -31,7 +34,7 @@ pub(crate) struct Shared {
     occupied_slots: AtomicUsize,
     all_slots_empty: Notify,
     /// By name; without one while it is being loaded.
-    projections: Mutex<HashMap<&'static str, Option<Arc<dyn AnyProjection>>>>,
+    projections: Mutex<BTreeMap<&'static str, Option<Arc<dyn AnyProjection>>>>,
 }
 
 /// How many snapshots may be encoded and saved at a time, over all aggregates.
@@ -47,6 +50,7 @@ impl Shared {
         Self {
             store,
             admission: Gate::new(options.commands_in_flight_max),
+            claims: Claims::default(),
             snapshots: Semaphore::new(SNAPSHOTS_AT_A_TIME_MAX),
             options,
             directory: Directory::default(),
@@ -78,7 +82,7 @@ impl Shared {
 
     pub(crate) fn projections(
         &self,
-    ) -> MutexGuard<'_, HashMap<&'static str, Option<Arc<dyn AnyProjection>>>> {
+    ) -> MutexGuard<'_, BTreeMap<&'static str, Option<Arc<dyn AnyProjection>>>> {
         // Nothing panics while it holds the lock; a poisoned one is whole.
         self.projections
             .lock()

@@ -1,14 +1,20 @@
 //! The runtime as its users see it, over stores that do as the test says.
 
 mod admission;
+mod batches;
+mod borrowing;
 mod commands;
 mod concurrency;
 mod counter;
+mod deadlines;
 mod durability;
 mod failures;
 mod hazards;
 mod held_store;
 mod lifecycle;
+mod once;
+mod once_stress;
+mod once_transactions;
 mod projections;
 mod snapshots;
 mod stress;

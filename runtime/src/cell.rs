@@ -15,7 +15,7 @@ use crate::append_limits;
 use crate::command::{CommandContext, CommandMeta};
 use crate::command_error::InvalidEvents;
 use crate::command_ids::CommandIds;
-use crate::event_codec::{EventTypes, encode};
+use crate::event_codec::{encode, shared_text};
 use crate::event_id::EventIds;
 use crate::hydrate::Hydrated;
 use crate::meters::Sampling;
@@ -37,7 +37,6 @@ pub(crate) struct Cell<A: Aggregate> {
     snapshot_due: u64,
     command_ids: CommandIds,
     event_ids: EventIds,
-    event_types: EventTypes,
     /// Where payloads are written before their length is known.
     scratch: Vec<u8>,
     sampling: Sampling,
@@ -55,7 +54,6 @@ impl<A: Aggregate> Cell<A> {
             snapshot_due: hydrated.snapshot_version.get().saturating_add(every),
             command_ids: CommandIds::new(&*slot.shared.options.clock),
             event_ids: EventIds::of(&slot.stream),
-            event_types: EventTypes::default(),
             scratch: Vec::new(),
             sampling: Sampling::default(),
             borrower: None,
@@ -149,7 +147,7 @@ impl<A: Aggregate> Cell<A> {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
             encoded.push(NewEvent {
                 id: self.event_ids.id(context.command_id, index),
-                event_type: self.event_types.shared(event_type),
+                event_type: shared_text(event_type),
                 schema_version: A::event_schema(event),
                 effective_at: meta.effective_at,
                 correlation_id: meta.correlation_id,

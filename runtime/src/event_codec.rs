@@ -12,7 +12,9 @@ use foldhouse_store::{Codec, RecordedEvent};
 
 use crate::aggregate::Aggregate;
 
-pub(crate) use encode::{EventTypes, encode};
+#[cfg(test)]
+use encode::EventTypes;
+pub(crate) use encode::{encode, shared_text};
 
 /// The most that the payload of one event may take, in bytes.
 pub const EVENT_PAYLOAD_BYTES_MAX: usize = 1024 * 1024;

@@ -26,8 +26,11 @@ impl Projection for Balances {
         let Some(decoded) = decode_event::<GlAccount>(event) else {
             return Ok(());
         };
-        let row = table.get(&event.stream).copied();
-        if let Some(row) = AccountBalance::fold(row, &decoded?) {
+        let decoded = decoded?;
+        let changed = table.change(&event.stream, |row| row.apply(&decoded));
+        if changed.is_none()
+            && let Some(row) = AccountBalance::fold(None, &decoded)
+        {
             table.insert(event.stream.clone(), row);
         }
         Ok(())

@@ -1,3 +1,4 @@
+use std::cell::RefCell;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -5,8 +6,6 @@ use rmp_serde::config::{DefaultConfig, StructMapConfig};
 use serde::ser::{
     Impossible, Serialize, SerializeStructVariant, SerializeTupleVariant, Serializer,
 };
-
-use smallvec::SmallVec;
 
 use super::structure::check;
 use super::{EVENT_PAYLOAD_BYTES_MAX, EventCodecError, NESTING_DEPTH_MAX};
@@ -45,24 +44,43 @@ pub(crate) fn encode<E: Serialize>(
     Ok(event_type)
 }
 
-/// The event types that one aggregate has written, so that an event shares its type's text instead of copying it.
-#[derive(Debug, Default)]
-pub(crate) struct EventTypes(SmallVec<[(&'static str, Arc<str>); 2]>);
+/// How many event types one thread remembers.
+const TEXTS_MAX: usize = 64;
+
+/// The event types that a thread has written, so that an event shares its type's text instead of copying it.
+#[derive(Debug)]
+pub(crate) struct EventTypes([Option<(&'static str, Arc<str>)>; TEXTS_MAX]);
+
+impl Default for EventTypes {
+    fn default() -> Self {
+        Self([const { None }; TEXTS_MAX])
+    }
+}
 
 impl EventTypes {
     pub(crate) fn shared(&mut self, event_type: &'static str) -> Arc<str> {
         // Variant names are literals: the same variant has the same address, whose comparison is all that is needed.
-        let known = self
-            .0
-            .iter()
-            .find(|(name, _)| std::ptr::eq(*name, event_type));
-        if let Some((_, text)) = known {
-            return Arc::clone(text);
+        let place = (event_type.as_ptr().addr() ^ event_type.len()) % TEXTS_MAX;
+        match self.0.get_mut(place) {
+            Some(Some((known, text))) if std::ptr::eq(*known, event_type) => Arc::clone(text),
+            // Another type in its place gives way.
+            Some(other) => Arc::clone(&other.insert((event_type, event_type.into())).1),
+            None => event_type.into(),
         }
-        let text: Arc<str> = event_type.into();
-        self.0.push((event_type, Arc::clone(&text)));
-        text
     }
+}
+
+thread_local! {
+    static EVENT_TYPES: RefCell<EventTypes> = RefCell::new(EventTypes::default());
+}
+
+/// The text of an event type. Shared by what one thread writes: what all threads count on, or each aggregate for itself,
+/// is a line of memory that has to be fetched for every event.
+pub(crate) fn shared_text(event_type: &'static str) -> Arc<str> {
+    let shared =
+        EVENT_TYPES.try_with(|types| Some(types.try_borrow_mut().ok()?.shared(event_type)));
+    // A thread that ends has none any more.
+    shared.ok().flatten().unwrap_or_else(|| event_type.into())
 }
 
 #[derive(Debug)]

@@ -21,6 +21,11 @@ pub const ROW_BYTES_MAX: usize = 16 * 1024 * 1024;
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
 /// Or when so many have changed, to bound what the store is given at a time.
 const COMMIT_ROWS: usize = 1_000;
+/// A model of which less than half is kept is in the making. If so many of its rows change that keeping them takes longer
+/// than making them, it is kept this often only,
+const MAKING_EVERY: Duration = Duration::from_secs(10);
+/// or when so many have changed, to bound the memory that they take on their way to the store.
+const MAKING_ROWS: usize = 100_000;
 /// When nothing has changed, the checkpoint alone is kept every so many events.
 const COMMIT_EVERY_EVENTS: u64 = 10_000;
 
@@ -80,7 +85,9 @@ impl Commits {
             return self.finish(live).await;
         }
         let (changes, position) = (live.read().change_count(), live.position());
-        let is_full = changes >= COMMIT_ROWS;
+        let is_many = changes >= COMMIT_ROWS;
+        let is_making = is_many && !at_head && self.is_in_the_making(position);
+        let is_full = is_many && (!is_making || changes >= MAKING_ROWS);
         if let Some(commit) = &self.in_flight {
             if !commit.has_ended() && !is_full {
                 return Ok(());
@@ -91,12 +98,22 @@ impl Commits {
         let is_due = if at_head {
             changes > 0 || behind >= COMMIT_EVERY_EVENTS
         } else {
-            behind > 0 && self.kept_at.elapsed() >= COMMIT_EVERY
+            let every = if is_making {
+                MAKING_EVERY
+            } else {
+                COMMIT_EVERY
+            };
+            behind > 0 && self.kept_at.elapsed() >= every
         };
         if is_full || is_due {
             self.begin(live)?;
         }
         Ok(())
+    }
+
+    /// Whether more of what the rows show at `position` is new than is kept.
+    fn is_in_the_making(&self, position: Position) -> bool {
+        position.get().saturating_sub(self.kept.get()) > self.kept.get()
     }
 
     /// Keeps everything, and waits until that is done.
@@ -128,9 +145,15 @@ impl Commits {
             model_version: P::MODEL_VERSION,
         };
         let store = Arc::clone(&self.store);
+        let in_parts = self.is_in_the_making(position);
         self.in_flight = Some(InFlight {
             position,
-            task: tokio::spawn(async move { store.commit(P::NAME, checkpoint, changes).await }),
+            task: tokio::spawn(async move {
+                match in_parts {
+                    true => keep_in_parts(&*store, P::NAME, checkpoint, changes).await,
+                    false => store.commit(P::NAME, checkpoint, changes).await,
+                }
+            }),
             outcome: None,
         });
         Ok(())
@@ -159,6 +182,27 @@ impl Commits {
         tracing::trace!(projection = P::NAME, %position, "rows kept");
         Ok(())
     }
+}
+
+/// Keeps more rows than one commit takes, for a model in the making. Until the last of them is kept the checkpoint is
+/// before the first event: a model that is found like this was cut off, shows rows of different moments, and is made
+/// anew. That is why others are not kept in this way.
+async fn keep_in_parts(
+    store: &dyn Store,
+    name: &str,
+    checkpoint: Checkpoint,
+    changes: Vec<Change>,
+) -> Result<(), ReadError> {
+    let cut_off = Checkpoint {
+        position: Position::BEFORE_FIRST,
+        ..checkpoint
+    };
+    let mut changes = changes.into_iter();
+    while changes.len() > COMMIT_ROWS {
+        let part = changes.by_ref().take(COMMIT_ROWS).collect();
+        store.commit(name, cut_off, part).await?;
+    }
+    store.commit(name, checkpoint, changes.collect()).await
 }
 
 /// What the store has to keep, encoded.

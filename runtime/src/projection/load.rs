@@ -16,6 +16,8 @@ pub(super) async fn load<P: Projection>(
     let head = store.head();
     let unfit = if checkpoint.model_version != P::MODEL_VERSION {
         Some("it has another model version")
+    } else if checkpoint.position == Position::BEFORE_FIRST {
+        Some("it was cut off while it was kept for the first time")
     } else if checkpoint.position > head {
         Some("it is ahead of the journal")
     } else {

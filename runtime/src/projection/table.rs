@@ -172,6 +172,18 @@ impl<Key: Ord + Clone, Row: Clone> Table<Key, Row> {
         given
     }
 
+    /// Changes the row of a key if there is one, and gives what `change` gives.
+    pub fn change<Q, T>(&mut self, key: &Q, change: impl FnOnce(&mut Row) -> T) -> Option<T>
+    where
+        Key: Borrow<Q>,
+        Q: Ord + ToOwned<Owned = Key> + ?Sized,
+    {
+        let entry = self.entries.get_mut(key)?;
+        entry.row.as_ref()?;
+        self.journal.note(entry, || key.to_owned());
+        entry.row.as_mut().map(change)
+    }
+
     /// Puts a row in place of what the key had, and gives that.
     pub fn insert(&mut self, key: Key, row: Row) -> Option<Row> {
         let journal = &mut self.journal;

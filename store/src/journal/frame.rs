@@ -140,8 +140,12 @@ pub(crate) fn count_zero_sectors(frame: &[u8]) -> u32 {
 }
 
 pub(crate) fn is_zero(bytes: &[u8]) -> bool {
-    // Almost every sector shows in its first bytes that it is not zero.
-    bytes.iter().all(|byte| *byte == 0)
+    // Almost every sector shows in its first bytes that it is not zero. Those of a fresh segment are, all of them: a look
+    // at so many at a time is one that the processor takes in a few steps.
+    const AT_A_TIME: usize = 64;
+    let (chunks, rest) = bytes.as_chunks::<AT_A_TIME>();
+    let any_bit = |bytes: &[u8]| bytes.iter().fold(0, |bits, byte| bits | byte);
+    chunks.iter().all(|chunk| any_bit(chunk) == 0) && any_bit(rest) == 0
 }
 
 /// Whether `footer` stops somewhere and is zeros from there on. No single flipped bit makes it look like that.

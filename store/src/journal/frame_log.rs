@@ -1,5 +1,7 @@
 use std::sync::{Mutex, PoisonError};
 
+use crate::journal::frame;
+
 /// How many frames are remembered.
 const FRAMES_MAX: usize = 1 << 20;
 
@@ -16,6 +18,14 @@ pub struct FrameSize {
     pub body_bytes: u32,
     /// How many events it made durable.
     pub events: u32,
+}
+
+impl FrameSize {
+    /// How many bytes the frame takes on disk: its body with what is around it, in whole blocks.
+    #[must_use]
+    pub fn disk_bytes(&self) -> usize {
+        frame::padded_bytes(usize::try_from(self.body_bytes).unwrap_or_default())
+    }
 }
 
 impl FrameLog {

@@ -28,7 +28,7 @@ pub(crate) struct LiveSegment {
 
 #[derive(Debug, Default)]
 pub(crate) struct SegmentPlaces {
-    pub(crate) streams: HashMap<StreamId, StreamPlaces>,
+    pub(crate) streams: HashMap<StreamId, StreamPlaces, ahash::RandomState>,
     pub(crate) frames: Vec<FramePlace>,
     /// By command the head of its append, and the position of the event that follows or would follow it.
     pub(crate) commands: HashMap<Uuid, EventPlace>,

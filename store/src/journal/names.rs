@@ -10,14 +10,30 @@ const NAMES_MAX: usize = 16_384;
 /// Names that a reader has met: decoding the millionth event of a stream shares the name of the first.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    streams: HashMap<u64, StreamId>,
-    event_types: HashMap<Box<str>, Arc<str>>,
-    hasher: std::hash::RandomState,
+    streams: HashMap<u64, StreamId, ahash::RandomState>,
+    event_types: HashMap<Box<str>, Arc<str>, ahash::RandomState>,
+    hasher: ahash::RandomState,
+    /// What the last event had: events of one stream or one type often come in a row.
+    last_stream: Option<StreamId>,
+    last_event_type: Option<Arc<str>>,
 }
 
 impl Names {
     /// The stream id of these parts; `None` if they do not make one.
     pub(crate) fn stream(&mut self, parts: StreamParts<'_>) -> Option<StreamId> {
+        if let Some(last) = self
+            .last_stream
+            .as_ref()
+            .filter(|last| is_named(last, parts))
+        {
+            return Some(last.clone());
+        }
+        let stream = self.known_stream(parts)?;
+        self.last_stream = Some(stream.clone());
+        Some(stream)
+    }
+
+    fn known_stream(&mut self, parts: StreamParts<'_>) -> Option<StreamId> {
         let key = std::hash::BuildHasher::hash_one(&self.hasher, parts);
         // Two names may share a hash: a hit counts only if the text is the same.
         if let Some(known) = self
@@ -36,6 +52,19 @@ impl Names {
     }
 
     pub(crate) fn event_type(&mut self, name: &str) -> Arc<str> {
+        if let Some(last) = self
+            .last_event_type
+            .as_ref()
+            .filter(|last| ***last == *name)
+        {
+            return Arc::clone(last);
+        }
+        let event_type = self.known_event_type(name);
+        self.last_event_type = Some(Arc::clone(&event_type));
+        event_type
+    }
+
+    fn known_event_type(&mut self, name: &str) -> Arc<str> {
         if let Some(known) = self.event_types.get(name) {
             return Arc::clone(known);
         }

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use crate::journal::block_buffer::BlockBuffer;
 use crate::journal::disk::{Disk, FsDisk};
-use crate::journal::frame;
 use crate::journal::frame_log::FrameSize;
 
 const FILE_NAME: &str = "raw-log";
-const FILE_BYTES: u64 = 256 << 20;
+const FILE_BYTES_MIN: u64 = 16 << 20;
+const FILE_BYTES_MAX: u64 = 256 << 20;
 
 /// What the disk alone takes for frames of given sizes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,7 +54,7 @@ pub fn raw_log_limit(
     let disk = FsDisk::open(directory.as_ref())?;
     let sizes: Vec<_> = frames
         .iter()
-        .map(|size| (padded(*size), u64::from(size.events)))
+        .map(|size| (size.disk_bytes(), u64::from(size.events)))
         .collect();
     let largest = sizes
         .iter()
@@ -68,15 +68,15 @@ pub fn raw_log_limit(
             duration: Duration::ZERO,
         });
     }
-    let file_bytes = FILE_BYTES.max(largest as u64);
+    // As much as the frames take together, as far as that is neither next to nothing nor a burden on the disk.
+    let together = sizes.iter().map(|(bytes, _)| *bytes as u64).sum::<u64>();
+    let file_bytes = together
+        .clamp(FILE_BYTES_MIN, FILE_BYTES_MAX)
+        .max(largest as u64);
     disk.create_zeroed(FILE_NAME, file_bytes)?;
     let measured = write_frames(&disk, &sizes, largest, file_bytes, at_least);
     disk.remove(FILE_NAME)?;
     measured
-}
-
-fn padded(size: FrameSize) -> usize {
-    frame::padded_bytes(usize::try_from(size.body_bytes).unwrap_or_default())
 }
 
 fn write_frames(

@@ -24,7 +24,7 @@ mod command;
 mod rescue;
 mod stream;
 
-use all::FrameCursor;
+use all::Stop;
 use rescue::Rescue;
 
 /// A page holds no more than about this much payload (one event may take more).
@@ -42,7 +42,7 @@ pub(crate) struct JournalReader {
     pub(crate) recent: RecentFrames,
     sidecar: RwLock<Beside>,
     /// Where readers of all events stopped, so that the next page starts there without a search.
-    cursors: Mutex<VecDeque<(Position, FrameCursor)>>,
+    stops: Mutex<VecDeque<Stop>>,
     names: Mutex<Names>,
     rescue: Rescue,
 }
@@ -86,7 +86,7 @@ impl JournalReader {
             live,
             recent,
             sidecar: RwLock::new(beside),
-            cursors: Mutex::default(),
+            stops: Mutex::default(),
             names: Mutex::default(),
             rescue: Rescue::default(),
         }

@@ -19,6 +19,12 @@ fn rows_are_changed_removed_and_found_by_borrowed_keys_in_order() {
     assert_eq!(table.remove("a"), Some(2));
     assert_eq!(table.remove("a"), None);
     assert_eq!(table.get("a"), None);
+    assert_eq!(
+        table.change("a", |row| *row),
+        None,
+        "it has no row any more"
+    );
+    assert_eq!(table.change("b", |row| std::mem::replace(row, 9)), Some(9));
     assert_eq!(table.len(), 2);
     let all: Vec<_> = table
         .iter()

@@ -19,7 +19,7 @@ pub(super) struct State {
     pub(super) pending: VecDeque<PendingFrame>,
     /// A used frame whose memory the next one takes over.
     pub(super) recycled: Option<PendingFrame>,
-    pub(super) heads: HashMap<StreamId, Head>,
+    pub(super) heads: HashMap<StreamId, Head, ahash::RandomState>,
     /// With more heads than this, those that are durable are dropped.
     heads_max: usize,
     /// Grows whenever heads are dropped: a head read from the index before that must not be put in after it.
@@ -43,12 +43,20 @@ pub(super) struct Head {
     pub(super) frame: u64,
 }
 
+/// What the heads of its streams say of an append.
+#[derive(Debug, Default)]
+pub(super) struct HeadsVerdict {
+    /// The last frame that any of them rests on.
+    pub(super) rests_on: u64,
+    pub(super) conflict: Option<AppendError>,
+}
+
 impl State {
     pub(super) fn new(resume: Resume, heads_max: usize) -> Self {
         Self {
             pending: VecDeque::new(),
             recycled: None,
-            heads: HashMap::new(),
+            heads: HashMap::default(),
             heads_max,
             heads_dropped: 0,
             commands: HeldCommands::default(),
@@ -63,11 +71,31 @@ impl State {
         }
     }
 
-    pub(super) fn unknown<'a>(&self, append: &'a Append) -> SmallVec<[&'a StreamId; 1]> {
-        let streams = append.streams.iter().map(|part| &part.stream);
-        streams
-            .filter(|stream| !self.heads.contains_key(*stream))
-            .collect()
+    /// Looks at the head of each of the append's streams once; without a verdict it gives those that are not in memory.
+    pub(super) fn judge<'a>(
+        &self,
+        append: &'a Append,
+    ) -> Result<HeadsVerdict, SmallVec<[&'a StreamId; 1]>> {
+        let mut unknown = SmallVec::new();
+        let mut verdict = HeadsVerdict::default();
+        for part in &append.streams {
+            let Some(head) = self.heads.get(&part.stream) else {
+                unknown.push(&part.stream);
+                continue;
+            };
+            verdict.rests_on = verdict.rests_on.max(head.frame);
+            if verdict.conflict.is_none() && !part.expected.is_met_by(head.version) {
+                verdict.conflict = Some(AppendError::Conflict {
+                    stream: part.stream.clone(),
+                    expected: part.expected,
+                    actual: head.version,
+                });
+            }
+        }
+        match unknown.is_empty() {
+            true => Ok(verdict),
+            false => Err(unknown),
+        }
     }
 
     /// Checks leave heads behind, too, and no segment is ever sealed for them.
@@ -80,25 +108,6 @@ impl State {
         self.heads_dropped += 1;
         // Those that wait for the disk stay: going through them again for each append would stall everyone.
         self.heads_max = heads_max.max(self.heads.len().saturating_mul(2));
-    }
-
-    pub(super) fn rests_on(&self, append: &Append) -> u64 {
-        let frames = append
-            .streams
-            .iter()
-            .filter_map(|part| self.heads.get(&part.stream));
-        frames.map(|head| head.frame).max().unwrap_or_default()
-    }
-
-    pub(super) fn conflict(&self, append: &Append) -> Option<AppendError> {
-        append.streams.iter().find_map(|part| {
-            let actual = self.version(&part.stream);
-            (!part.expected.is_met_by(actual)).then(|| AppendError::Conflict {
-                stream: part.stream.clone(),
-                expected: part.expected,
-                actual,
-            })
-        })
     }
 
     fn version(&self, stream: &StreamId) -> Version {

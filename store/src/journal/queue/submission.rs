@@ -11,7 +11,7 @@ use crate::command::CommandStamp;
 use crate::error::{AppendError, Fault};
 use crate::journal::append_record::{self, AppendRecord, CommandFields};
 use crate::journal::queue::commands::{Judged, LookUp};
-use crate::journal::queue::state::{Head, State};
+use crate::journal::queue::state::{Head, HeadsVerdict, State};
 use crate::journal::queue::{AppendPlace, Durable, PendingFrame, Queue, RecordPlace, Waiting};
 use crate::journal::record;
 use crate::position::Position;
@@ -22,11 +22,12 @@ const ANSWER_BYTES: usize = 256;
 
 type Answer = (OnSettled, Result<Appended, AppendError>);
 
-/// What an append is judged by.
+/// An append that is judged, and the lock under which that holds.
 struct Admitted<'q> {
     state: MutexGuard<'q, State>,
-    /// The number of a frame at or behind that of the command that it repeats.
-    duplicate_of: Option<u64>,
+    /// The last frame that the judgement rests on.
+    rests_on: u64,
+    refusal: Option<AppendError>,
 }
 
 impl Queue {
@@ -48,8 +49,8 @@ impl Queue {
         verdict
     }
 
-    /// Locks the state with all that `append` is judged by in it: the head of each of its streams, unless it is a
-    /// duplicate.
+    /// Locks the state, brings the head of each of the append's streams into it, and judges the append by them, unless it
+    /// is a duplicate.
     fn admit(&self, append: &Append, durable: &impl Durable) -> Result<Admitted<'_>, AppendError> {
         let mut look_up = LookUp::of(append, &self.commands_dropped, durable)?;
         let mut state = self.lock();
@@ -72,11 +73,11 @@ impl Queue {
             }
             match look_up.map(|look_up| look_up.judge(&state.commands, &self.commands_dropped)) {
                 None | Some(Judged::Fresh) => {}
-                Some(Judged::Duplicate(frame)) => {
-                    let duplicate_of = Some(frame);
+                Some(Judged::Duplicate(rests_on)) => {
                     return Ok(Admitted {
                         state,
-                        duplicate_of,
+                        rests_on,
+                        refusal: append.command.as_deref().map(duplicate),
                     });
                 }
                 Some(Judged::Stale) => {
@@ -86,14 +87,16 @@ impl Queue {
                     continue;
                 }
             }
-            let unknown = state.unknown(append);
-            if unknown.is_empty() {
-                let duplicate_of = None;
-                return Ok(Admitted {
-                    state,
-                    duplicate_of,
-                });
-            }
+            let unknown = match state.judge(append) {
+                Ok(HeadsVerdict { rests_on, conflict }) => {
+                    return Ok(Admitted {
+                        state,
+                        rests_on,
+                        refusal: conflict,
+                    });
+                }
+                Err(unknown) => unknown,
+            };
             let dropped_before = state.heads_dropped;
             drop(state);
             let found = durable_heads(&unknown, durable)?;
@@ -110,7 +113,8 @@ impl Queue {
         &self,
         Admitted {
             mut state,
-            duplicate_of,
+            rests_on,
+            refusal,
         }: Admitted<'_>,
         append: Append,
         settled: OnSettled,
@@ -128,10 +132,6 @@ impl Queue {
             return (Verdict::Refused, Some((settled, Err(overloaded))));
         }
         let recorded_at = now.max(state.last_recorded_at);
-        let (rests_on, refusal) = match duplicate_of {
-            Some(frame) => (frame, append.command.as_deref().map(duplicate)),
-            None => (state.rests_on(&append), state.conflict(&append)),
-        };
         if refusal.is_some() || !append.is_recording() {
             let (verdict, outcome) = match refusal {
                 Some(refusal) => (Verdict::Refused, Err(refusal)),
@@ -183,21 +183,18 @@ impl Queue {
             let Some(head) = state.heads.get_mut(&part.stream) else {
                 continue; // admit has put every head there, under this same lock.
             };
-            for event in &part.events {
+            // The last one takes the name itself: a clone would be counted on a line of memory that all threads share.
+            let names = std::iter::repeat_n(part.stream, part.events.len());
+            for (event, stream) in part.events.iter().zip(names) {
                 head.version = head.version.next();
                 head.frame = frame.number;
+                let offset_in_body = frame.body.len();
+                record::encode(&mut frame.body, &stream, head.version, recorded_at, event);
                 frame.records.push(RecordPlace {
-                    stream: part.stream.clone(),
+                    stream,
                     version: head.version,
-                    offset_in_body: frame.body.len(),
+                    offset_in_body,
                 });
-                record::encode(
-                    &mut frame.body,
-                    &part.stream,
-                    head.version,
-                    recorded_at,
-                    event,
-                );
                 position = position.next();
             }
             versions.push(head.version);

@@ -15,15 +15,42 @@ use crate::journal::segment::FIRST_FRAME_OFFSET;
 use crate::position::Position;
 
 /// How many readers' places are remembered.
-const CURSORS_MAX: usize = 64;
+const STOPS_MAX: usize = 64;
 /// Recent frames taken in one page.
 const RECENT_FRAMES_MAX: usize = 64;
+
+/// How many of these places come with what was read behind them.
+const HELD_MAX: usize = 8;
 
 /// The place of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FrameCursor {
     segment: u64,
     offset: u64,
+}
+
+/// Where a reader of all events stopped.
+#[derive(Clone, Debug)]
+pub(super) struct Stop {
+    /// What it reads next, which is in the frame at `place` or behind it.
+    next: Position,
+    place: FrameCursor,
+    held: Held,
+}
+
+/// What a reader has read from a frame on: without it, each page would read, and check, what the one before has.
+#[derive(Clone, Debug, Default)]
+struct Held {
+    chunk: Bytes,
+    /// Within the frame, which is checked then.
+    within: Option<Within>,
+}
+
+/// Where the next event of a frame is.
+#[derive(Clone, Copy, Debug)]
+struct Within {
+    offset_in_body: usize,
+    position: Position,
 }
 
 /// A page of events from all streams.
@@ -70,7 +97,11 @@ impl JournalReader {
             return Ok(page.finish(after));
         }
         for frame in self.recent.since(page.next, RECENT_FRAMES_MAX) {
-            self.take_frame(&frame.body, frame.first_position, &mut page)
+            let start = Within {
+                offset_in_body: 0,
+                position: frame.first_position,
+            };
+            self.take_frame(&frame.body, start, &mut page)
                 .ok_or_else(|| ReadError::Io(Fault::new("a frame in memory is damaged")))?;
             if page.is_full() {
                 break;
@@ -84,9 +115,16 @@ impl JournalReader {
 
     /// Fills `page` from the segment files.
     fn scan(&self, page: &mut PageInMaking) -> Result<(), ReadError> {
-        let mut cursor = self.cursor_for(page.next)?;
+        let (
+            mut cursor,
+            Held {
+                mut chunk,
+                mut within,
+            },
+        ) = self.stop_at(page.next)?;
         let mut file = self.open(cursor.segment)?;
-        let mut chunk = Bytes::new();
+        // What is held may have been read before the frames behind that one were written.
+        let mut is_fresh = false;
         while !page.is_full() {
             if self.segments.first_position(cursor.segment + 1) == Some(page.next) {
                 cursor = FrameCursor {
@@ -98,47 +136,68 @@ impl JournalReader {
             }
             if chunk.len() < FRAME_HEADER_BYTES {
                 chunk = self.read(&*file, cursor.segment, cursor.offset, CHUNK_BYTES)?;
+                is_fresh = true;
             }
             let next = page.next;
             let damage = |what| self.damage(cursor.segment, cursor.offset, next, what);
             let HeaderCheck::Sound(header) = FrameHeader::check(&chunk) else {
+                if !is_fresh {
+                    (chunk, within) = (Bytes::new(), None);
+                    continue;
+                }
                 return Err(damage("there is no frame header"));
             };
             if chunk.len() < header.frame_bytes() {
                 let len = header.padded_bytes().max(CHUNK_BYTES);
                 chunk = self.read(&*file, cursor.segment, cursor.offset, len)?;
+                (is_fresh, within) = (true, None);
             }
             if header.next_position() > page.next {
                 let frame = chunk.get(..header.frame_bytes()).unwrap_or_default();
-                if !header.is_intact(frame) {
+                if within.is_none() && !header.is_intact(frame) {
+                    if !is_fresh {
+                        chunk = Bytes::new();
+                        continue;
+                    }
                     return Err(damage("the frame does not match its hash"));
                 }
                 let body = chunk.slice_ref(frame::body(frame));
-                self.take_frame(&body, header.first_position, page)
+                let start = within.take().unwrap_or(Within {
+                    offset_in_body: 0,
+                    position: header.first_position,
+                });
+                let end = self
+                    .take_frame(&body, start, page)
                     .ok_or_else(|| damage("a record of the frame cannot be decoded"))?;
                 if page.events.is_empty() {
                     return Err(damage("the frame starts behind the next position"));
                 }
                 if page.next < header.next_position() {
-                    break; // The page is full in the middle of this frame: the next one starts here.
+                    // The page is full in the middle of this frame: the next one starts here.
+                    within = Some(end);
+                    break;
                 }
             }
             cursor.offset += header.padded_bytes() as u64;
             chunk = chunk.slice(header.padded_bytes().min(chunk.len())..);
         }
-        self.remember(page.next, cursor);
+        // At the head nobody goes on for now.
+        let held = match page.next > page.head {
+            true => Held::default(),
+            false => Held { chunk, within },
+        };
+        self.remember(Stop {
+            next: page.next,
+            place: cursor,
+            held,
+        });
         Ok(())
     }
 
-    /// Decodes the events of a frame that the page has room for. `None` if one cannot be decoded.
-    fn take_frame(
-        &self,
-        body: &Bytes,
-        first_position: Position,
-        page: &mut PageInMaking,
-    ) -> Option<()> {
-        let mut fields = Fields::new(body);
-        let mut position = first_position;
+    /// Decodes the events of a frame that the page has room for, and tells where it ended. `None` if one cannot be decoded.
+    fn take_frame(&self, body: &Bytes, start: Within, page: &mut PageInMaking) -> Option<Within> {
+        let mut fields = Fields::new(body.get(start.offset_in_body..)?);
+        let mut position = start.position;
         self.with_names(|names| {
             while !fields.rest().is_empty() && !page.is_full() {
                 let raw = RawRecord::next(&mut fields)?;
@@ -156,19 +215,28 @@ impl JournalReader {
                 }
                 position = position.next();
             }
-            Some(())
+            Some(Within {
+                offset_in_body: body.len() - fields.rest().len(),
+                position,
+            })
         })
+    }
+
+    /// A frame at or before the one with `position`, and what is held of it.
+    fn stop_at(&self, position: Position) -> Result<(FrameCursor, Held), ReadError> {
+        let mut stops = self.stops.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = stops.iter().position(|stop| stop.next == position)
+            && let Some(Stop { place, held, .. }) = stops.remove(at)
+        {
+            return Ok((place, held));
+        }
+        drop(stops);
+        self.cursor_for(position)
+            .map(|cursor| (cursor, Held::default()))
     }
 
     /// A frame at or before the one with `position`.
     fn cursor_for(&self, position: Position) -> Result<FrameCursor, ReadError> {
-        let mut cursors = self.cursors.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = cursors.iter().position(|(next, _)| *next == position)
-            && let Some((_, cursor)) = cursors.remove(at)
-        {
-            return Ok(cursor);
-        }
-        drop(cursors);
         let segment = self.segments.number_of(position);
         let frames = match self.live.view().segment(segment) {
             Some(live) => {
@@ -192,11 +260,15 @@ impl JournalReader {
         Ok(FrameCursor { segment, offset })
     }
 
-    fn remember(&self, next: Position, cursor: FrameCursor) {
-        let mut cursors = self.cursors.lock().unwrap_or_else(PoisonError::into_inner);
-        if cursors.len() >= CURSORS_MAX {
-            cursors.pop_front();
+    fn remember(&self, stop: Stop) {
+        let mut stops = self.stops.lock().unwrap_or_else(PoisonError::into_inner);
+        if stops.len() >= STOPS_MAX {
+            stops.pop_front();
         }
-        cursors.push_back((next, cursor));
+        stops.push_back(stop);
+        let older = stops.len().saturating_sub(HELD_MAX);
+        for stop in stops.iter_mut().take(older) {
+            stop.held = Held::default();
+        }
     }
 }

@@ -151,6 +151,11 @@ impl<A: Aggregate> AggregateRef<A> {
         self.ask(|_state, version| version).await
     }
 
+    /// Lets the aggregate try again if it is parked ([`CommandError::Parked`]), and forgets its failures. True if it was.
+    pub fn revive(&self) -> bool {
+        self.slot.shared.restarts.revive(&self.slot.stream)
+    }
+
     async fn ask<R, F>(&self, query: F) -> Result<R, QueryError>
     where
         F: FnOnce(&A, Version) -> R + Send + 'static,

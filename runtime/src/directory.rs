@@ -57,6 +57,14 @@ impl Directory {
             .remove_if(stream, |_, slot| slot.strong_count() == 0);
     }
 
+    /// The stream whose slot is at this address.
+    pub(crate) fn stream_at(&self, slot: usize) -> Option<StreamId> {
+        let mut slots = self.slots.iter();
+        slots
+            .find(|entry| entry.value().as_ptr().cast::<()>() as usize == slot)
+            .map(|entry| entry.key().clone())
+    }
+
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.slots.len()

@@ -130,6 +130,7 @@ mod command_error;
 mod command_options;
 mod committed;
 mod options;
+mod parked;
 mod projection;
 mod query_error;
 mod refusal;
@@ -146,11 +147,15 @@ mod directory;
 mod event_codec;
 mod event_id;
 mod hydrate;
+mod residency;
+mod restarts;
 mod shared;
 mod slot;
 mod snapshots;
 mod supervisor;
+mod sync;
 mod transaction;
+mod watchdog;
 mod work;
 
 #[cfg(any(test, fuzzing))]
@@ -161,6 +166,8 @@ mod work;
     reason = "a broken promise must be seen"
 )]
 pub mod fuzzing;
+#[cfg(all(test, shuttle))]
+mod interleavings;
 #[cfg(test)]
 mod tests;
 
@@ -174,6 +181,7 @@ pub use event::Event;
 pub use event_codec::{EVENT_PAYLOAD_BYTES_MAX, EventCodecError, NESTING_DEPTH_MAX, decode_event};
 pub use event_id::event_id;
 pub use options::{RuntimeBuilder, WhenFull};
+pub use parked::ParkedAggregate;
 pub use projection::{
     ParkedEvent, ProjectError, Projection, ProjectionError, ProjectionRef, ProjectionStatus,
     ROW_BYTES_MAX, Table, WaitError,
@@ -186,6 +194,7 @@ pub use snapshots::SNAPSHOT_BYTES_MAX;
 pub use transaction::{
     Condition, Step, Steps, TRANSACTION_AGGREGATES_MAX, Transacted, TransactionError,
 };
+pub use watchdog::StuckCommand;
 
 #[doc(no_inline)]
 pub use foldhouse_store::{

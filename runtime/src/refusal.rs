@@ -3,6 +3,7 @@ use std::sync::Arc;
 use foldhouse_store::{Damage, Fault, ReadError, StreamId, Version};
 
 use crate::event_codec::EventCodecError;
+use crate::parked::ParkedAggregate;
 
 /// Why nothing was recorded although no rule of the domain said no. A retry is safe for each of them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -132,6 +133,7 @@ impl std::fmt::Display for PanickedIn {
 pub(crate) enum Refusal {
     NotRecorded(NotRecorded),
     Unreadable(Arc<UnreadableStream>),
+    Parked(Arc<ParkedAggregate>),
 }
 
 impl Refusal {
@@ -152,6 +154,7 @@ impl std::fmt::Display for Refusal {
         match self {
             Self::NotRecorded(reason) => reason.fmt(f),
             Self::Unreadable(unreadable) => unreadable.fmt(f),
+            Self::Parked(parked) => parked.fmt(f),
         }
     }
 }

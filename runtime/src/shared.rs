@@ -11,6 +11,9 @@ use crate::admission::Gate;
 use crate::directory::Directory;
 use crate::options::Options;
 use crate::projection::AnyProjection;
+use crate::residency::Residency;
+use crate::restarts::Restarts;
+use crate::watchdog::{StuckCommand, Watchdog};
 
 /// What all parts of one runtime share.
 pub(crate) struct Shared {
@@ -20,7 +23,12 @@ pub(crate) struct Shared {
     pub(crate) admission: Gate,
     /// One permit for each snapshot that may be encoded and saved at a time.
     pub(crate) snapshots: Semaphore,
-    pub(crate) directory: Directory,
+    pub(crate) directory: Arc<Directory>,
+    /// Who has a place in memory.
+    pub(crate) residency: Arc<Residency>,
+    /// Who has failed lately.
+    pub(crate) restarts: Restarts,
+    pub(crate) watchdog: Option<Watchdog>,
     /// The supervisor of all aggregate actors.
     pub(crate) supervisor: ActorCell,
     /// The supervisor of all projection actors.
@@ -44,12 +52,20 @@ impl Shared {
         supervisor: ActorCell,
         projection_supervisor: ActorCell,
     ) -> Self {
+        let directory = Arc::<Directory>::default();
+        let lifecycle = &options.lifecycle;
+        let watchdog = lifecycle
+            .stuck_after
+            .and_then(|stuck_after| Watchdog::start(Arc::clone(&directory), stuck_after));
         Self {
             store,
             admission: Gate::new(options.commands_in_flight_max),
             snapshots: Semaphore::new(SNAPSHOTS_AT_A_TIME_MAX),
+            residency: Arc::new(Residency::new(lifecycle.residency)),
+            restarts: Restarts::new(lifecycle.restarts),
+            watchdog,
             options,
-            directory: Directory::default(),
+            directory,
             supervisor,
             projection_supervisor,
             tokio: tokio::runtime::Handle::current(),
@@ -105,6 +121,11 @@ impl Shared {
         if self.is_closing() && self.projections().is_empty() {
             self.projection_supervisor.stop(None);
         }
+    }
+
+    pub(crate) fn stuck(&self) -> Vec<StuckCommand> {
+        let watchdog = self.watchdog.as_ref();
+        watchdog.map_or_else(Vec::new, Watchdog::stuck)
     }
 
     pub(crate) fn occupied_slots(&self) -> usize {

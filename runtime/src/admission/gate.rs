@@ -1,8 +1,10 @@
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use tokio::sync::oneshot;
+
+use crate::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Lets so many in at a time, in the order of arrival. One atomic step in and one out while nobody has to wait, which
 /// is less than half of what a tokio semaphore takes.

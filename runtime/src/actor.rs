@@ -27,7 +27,10 @@ impl<A> AggregateActor<A> {
 
 /// One life of an aggregate's actor, from hydrating to its end.
 pub(crate) struct Incarnation<A: Aggregate> {
-    cell: Cell<A>,
+    slot: Arc<Slot<A>>,
+    epoch: u64,
+    /// The aggregate, between two turns. While the actor sleeps it rests in the slot.
+    cell: Option<Box<Cell<A>>>,
     /// What it took from the mailbox and has not come to.
     batch: VecDeque<Box<dyn Work<A>>>,
 }
@@ -50,62 +53,99 @@ const WORK_AT_A_TIME_MAX: usize = 256;
 
 impl<A: Aggregate> Incarnation<A> {
     pub(crate) fn new(slot: Arc<Slot<A>>, epoch: u64, hydrated: Hydrated<A>) -> Self {
+        let cell = Box::new(Cell::new(Arc::clone(&slot), epoch, hydrated));
         Self {
-            cell: Cell::new(slot, epoch, hydrated),
+            slot,
+            epoch,
+            cell: Some(cell),
             batch: VecDeque::new(),
         }
     }
 
     /// Handles what comes until it is to end.
     async fn run(&mut self) -> Result<(), Ended> {
-        let slot = Arc::clone(self.cell.slot());
-        let epoch = self.cell.epoch();
         let mut worked = 0;
         loop {
-            match poll_fn(|context| slot.poll_turn(context, epoch, &mut self.batch)).await {
-                Turn::One(work) if self.cell.store().is_ready() => {
-                    work.run(&mut self.cell)?;
+            let cell = match self.next_turn().await {
+                Turn::One(mut cell, work) if cell.store().is_ready() => {
+                    work.run_boxed(&mut cell)?;
                     worked += 1;
-                    if self.cell.is_held() {
-                        self.cell.until_released().await?;
-                    }
+                    self.lend_if_asked(cell)
                 }
-                Turn::One(work) => self.batch.push_back(work),
-                Turn::Several => {}
-                Turn::Voided => return self.cell.check_void(),
-                Turn::End => return Ok(()),
-            }
-            while !self.batch.is_empty() {
-                if !self.cell.store().is_ready() {
-                    self.cell.store().ready().await;
+                Turn::One(cell, work) => {
+                    self.batch.push_back(work);
+                    Some(cell)
                 }
-                // Before the work is taken: what this actor does not come to is left for the next one.
-                self.cell.check_void()?;
-                let Some(work) = self.batch.pop_front() else {
-                    break;
-                };
-                work.run(&mut self.cell)?;
-                worked += 1;
-                if self.cell.is_held() {
-                    self.cell.until_released().await?;
-                }
-                if worked >= WORK_AT_A_TIME_MAX {
-                    worked = 0;
-                    tokio::task::yield_now().await;
-                }
-            }
-            if worked >= WORK_AT_A_TIME_MAX {
-                worked = 0;
-                tokio::task::yield_now().await;
-            }
+                Turn::Several(cell) => Some(cell),
+                Turn::End(outcome) => return outcome,
+            };
+            self.cell = match cell {
+                Some(cell) => self.work_off(cell, &mut worked).await?,
+                None => None,
+            };
+            breathe(&mut worked).await;
         }
+    }
+
+    async fn next_turn(&mut self) -> Turn<A> {
+        let Self {
+            slot,
+            epoch,
+            cell,
+            batch,
+        } = self;
+        poll_fn(|context| slot.poll_turn(context, *epoch, cell, batch)).await
+    }
+
+    /// Handles what is in the batch. Gives the aggregate back, unless it was lent.
+    async fn work_off(
+        &mut self,
+        mut cell: Box<Cell<A>>,
+        worked: &mut usize,
+    ) -> Result<Option<Box<Cell<A>>>, Ended> {
+        while !self.batch.is_empty() {
+            if !cell.store().is_ready() {
+                cell.store().ready().await;
+            }
+            // Before the work is taken: what this actor does not come to is left for the next one.
+            cell.check_void()?;
+            let Some(work) = self.batch.pop_front() else {
+                break;
+            };
+            work.run_boxed(&mut cell)?;
+            *worked += 1;
+            match self.lend_if_asked(cell) {
+                Some(back) => cell = back,
+                None => return Ok(None),
+            }
+            breathe(worked).await;
+        }
+        Ok(Some(cell))
+    }
+
+    /// Lends the aggregate to the transaction whose turn it is, if it is one's.
+    fn lend_if_asked(&mut self, mut cell: Box<Cell<A>>) -> Option<Box<Cell<A>>> {
+        let Some(borrower) = cell.borrower() else {
+            return Some(cell);
+        };
+        // One that has gone gives it back at once.
+        let _ = borrower.send(Ok(self.slot.lend(cell, &mut self.batch)));
+        None
+    }
+}
+
+/// Lets others on this thread have their turn after so much work in one go.
+async fn breathe(worked: &mut usize) {
+    if *worked >= WORK_AT_A_TIME_MAX {
+        *worked = 0;
+        tokio::task::yield_now().await;
     }
 }
 
 impl<A: Aggregate> Drop for Incarnation<A> {
     fn drop(&mut self) {
         let unhandled = std::mem::take(&mut self.batch);
-        self.cell.slot().ended(self.cell.epoch(), unhandled);
+        self.slot.ended(self.epoch, unhandled);
     }
 }
 

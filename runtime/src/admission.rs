@@ -2,6 +2,8 @@ mod gate;
 
 use std::sync::Arc;
 
+use foldhouse_store::Store;
+
 pub(crate) use self::gate::Gate;
 use crate::aggregate::Aggregate;
 use crate::options::WhenFull;
@@ -70,6 +72,12 @@ impl RuntimePlace {
         }
         let limit = shared.admission.limit();
         Err(Overloaded::Runtime { limit })
+    }
+}
+
+impl RuntimePlace {
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.0.store
     }
 }
 

@@ -113,13 +113,13 @@ impl<A: Aggregate> AggregateRef<A> {
                 },
             })?;
         let (answer, answered) = oneshot::channel();
-        self.slot.push(Box::new(CommandWork {
+        self.slot.handle(CommandWork {
             command,
             command_id: options.command_id,
             meta: options.meta,
             permit,
             answer,
-        }));
+        });
         answered.await.unwrap_or_else(|_| {
             Err(CommandError::NotRecorded {
                 stream: self.slot.stream.clone(),
@@ -172,11 +172,11 @@ impl<A: Aggregate> AggregateRef<A> {
                     },
                 })?;
         let (answer, answered) = oneshot::channel();
-        self.slot.push(Box::new(QueryWork {
+        self.slot.handle(QueryWork {
             query,
             permit,
             answer,
-        }));
+        });
         answered.await.unwrap_or_else(|_| {
             Err(QueryError::Unavailable {
                 stream: self.slot.stream.clone(),

@@ -20,7 +20,7 @@ use crate::hydrate::Hydrated;
 use crate::refusal::{PanickedIn, panic_message};
 use crate::slot::Slot;
 use crate::snapshots::SnapshotJob;
-use crate::transaction::{Hold, Voided};
+use crate::transaction::Borrower;
 
 /// Events as they go to the store.
 pub(crate) type Encoded = SmallVec<[NewEvent; 1]>;
@@ -38,8 +38,8 @@ pub(crate) struct Cell<A: Aggregate> {
     event_types: EventTypes,
     /// Where payloads are written before their length is known.
     scratch: Vec<u8>,
-    /// The transaction that the actor waits for before it does anything else.
-    held: Option<Box<Hold<A>>>,
+    /// Who gets the aggregate lent next, before its actor does anything else.
+    borrower: Option<Borrower<A>>,
 }
 
 impl<A: Aggregate> Cell<A> {
@@ -54,7 +54,7 @@ impl<A: Aggregate> Cell<A> {
             event_ids: EventIds::of(&slot.stream),
             event_types: EventTypes::default(),
             scratch: Vec::new(),
-            held: None,
+            borrower: None,
             slot,
         }
     }
@@ -166,7 +166,6 @@ impl<A: Aggregate> Cell<A> {
         Ok(())
     }
 
-    /// Submits events that are already applied.
     /// Submits events that are already applied. If they are refused, the state has what will never be there, and the
     /// actor ends before it decides anything on it: another writer's events could stand at the versions it counts on.
     pub(crate) fn submit(&self, events: Encoded, settled: OnSettled) -> Result<(), Ended> {
@@ -214,47 +213,13 @@ impl<A: Aggregate> Cell<A> {
         Some(Box::new(job))
     }
 
-    /// The same for a state that a transaction leads to, if it comes to that.
-    pub(crate) fn snapshot_ahead(
-        &self,
-        state: &A,
-        version: Version,
-        events: &[NewEvent],
-    ) -> Option<Box<SnapshotJob<A>>> {
-        if version.get() < self.snapshot_due {
-            return None;
-        }
-        let last = events.last()?;
-        SnapshotJob::begin(&self.slot, state, version, last.id).map(Box::new)
+    /// Lets the actor lend the aggregate before it does anything else.
+    pub(crate) fn lend_to(&mut self, borrower: Borrower<A>) {
+        self.borrower = Some(borrower);
     }
 
-    /// Lets the actor wait for a transaction that it is a part of.
-    pub(crate) fn hold(&mut self, hold: Hold<A>) {
-        self.held = Some(Box::new(hold));
-    }
-
-    pub(crate) fn is_held(&self) -> bool {
-        self.held.is_some()
-    }
-
-    /// Waits until the transaction is decided, and goes on with what it leads to.
-    pub(crate) async fn until_released(&mut self) -> Result<(), Ended> {
-        let Some(held) = self.held.take() else {
-            return Ok(());
-        };
-        match held.until_released().await {
-            Ok(Some(ahead)) => {
-                self.state = ahead.state;
-                self.version = ahead.version;
-                if ahead.has_snapshot {
-                    let every = self.slot.shared.options.snapshot_every_events;
-                    self.snapshot_due = self.version.get().saturating_add(every);
-                }
-                Ok(())
-            }
-            Ok(None) => Ok(()),
-            Err(Voided) => Err(Ended::Voided(self.slot.stream.clone())),
-        }
+    pub(crate) fn borrower(&mut self) -> Option<Borrower<A>> {
+        self.borrower.take()
     }
 
     pub(crate) fn panicked(&self, step: PanickedIn, message: String) -> Ended {

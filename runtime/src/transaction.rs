@@ -1,29 +1,32 @@
 //! Commands to several aggregates that take effect together or not at all.
 //!
 //! # How
-//! The participants are visited in the order of their stream ids. At each its actor decides on its own state, with the
-//! events of this transaction's earlier steps applied to a copy, and then holds its mailbox. When the last one has
-//! agreed, ONE append goes to the store, with the events of all and with the version of each participant as a condition;
-//! one frame is atomic on disk, so there is no two-phase commit. The actors go on as soon as the append is queued:
-//! order, not durability, is what they have to wait for.
+//! A transaction borrows its aggregates: if all of them are idle, at once; else one behind the other in the order of
+//! their stream ids, each on its turn in its mailbox. When it has them all it decides, each step on the state of its
+//! aggregate with the events of this transaction's earlier steps applied. If everyone agrees, ONE append goes to the
+//! store, with the events of all and with the version of each participant as a condition; one frame is atomic on disk,
+//! so there is no two-phase commit. The aggregates go back as soon as the append is queued: order, not durability, is
+//! what they have to wait for.
 //!
 //! # Why it cannot deadlock
-//! A transaction waits for a participant only while it holds participants with smaller stream ids, and never the other
-//! way round, so no circle of transactions can wait for each other. The same order is kept when places are taken (the
-//! limits on what is in flight), and the runtime's one place is taken last. Nothing that an actor does while it is held
-//! waits for anything but the transaction.
+//! A transaction waits for a participant only while it has participants with smaller stream ids, and never the other way
+//! round, so no circle of transactions can wait for each other. The same order is kept when places are taken (the limits
+//! on what is in flight), and the runtime's one place is taken last. Who has borrowed an aggregate waits for nothing but
+//! its other aggregates, and never on the caller's task, which may not be polled for long.
 //!
 //! - `steps`: what a caller writes down, with typed replies
-//! - `participant`: the steps of one aggregate, and how its actor takes its turn
-//! - `baton`: the transaction itself, which goes from actor to actor
-//! - `settlement`: the answer, held back until the append is durable
+//! - `plan`: the steps, sorted by aggregate
+//! - `participant`: the steps of one aggregate, decided on its state
+//! - `loan`: a transaction's turn in a mailbox
+//! - `coordinator`: the transaction itself, which borrows, decides and gives back
 //! - `stake`: what a participant has at stake in the append
-//! - `hold`: how an actor waits for the outcome
+//! - `settlement`: the answer, held back until the append is durable
 
-mod baton;
+mod coordinator;
 mod error;
-mod hold;
+mod loan;
 mod participant;
+mod plan;
 mod settlement;
 mod stake;
 mod steps;
@@ -34,14 +37,14 @@ use foldhouse_store::{APPEND_STREAMS_MAX, Position};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+pub(crate) use self::coordinator::Purpose;
 pub use self::error::TransactionError;
-pub(crate) use self::hold::{Hold, Voided};
+pub(crate) use self::loan::Borrower;
 pub use self::steps::{Condition, Step, Steps};
 
-pub(crate) use self::baton::Purpose;
-
-use self::baton::Baton;
-use self::participant::{Participant, Plan};
+use self::coordinator::Coordinator;
+use self::participant::Participant;
+use self::plan::Plan;
 use self::settlement::Answer;
 use crate::admission::RuntimePlace;
 use crate::command_options::CommandOptions;
@@ -77,11 +80,11 @@ pub(crate) async fn run<S: Steps>(
     check(shared, &participants)?;
     let place = admit(shared, &mut participants, &options).await?;
     let (sender, answered) = oneshot::channel();
-    // The first ones are held until the last one is there.
-    for participant in participants.iter().skip(1) {
-        participant.warm();
+    let answer = Answer { place, sender };
+    let coordinator = Coordinator::new(participants, options, purpose, answer);
+    if let Some(waiting) = coordinator.try_now() {
+        shared.tokio.spawn(waiting.gather());
     }
-    Baton::start(participants, options, purpose, Answer { place, sender });
     let settled = answered
         .await
         .unwrap_or(Err(TransactionError::NotRecorded {

@@ -11,10 +11,15 @@ use crate::aggregate::Aggregate;
 use crate::cell::Cell;
 use crate::refusal::Refusal;
 
-/// Something that an aggregate's actor is to do. Whoever asked gets one answer, from one of these, or from a drop.
-pub(crate) trait Work<A: Aggregate>: Send {
+/// Something that is to be done with an aggregate. Whoever asked gets one answer, from one of these, or from a drop.
+pub(crate) trait Work<A: Aggregate>: Send + 'static {
     /// Does it. An error ends the actor; the answer is given nevertheless.
-    fn run(self: Box<Self>, cell: &mut Cell<A>) -> Result<(), Ended>;
+    fn run(self, cell: &mut Cell<A>) -> Result<(), Ended>
+    where
+        Self: Sized;
+
+    /// The same for one that has waited in the mailbox.
+    fn run_boxed(self: Box<Self>, cell: &mut Cell<A>) -> Result<(), Ended>;
 
     /// Answers that it will not be done.
     fn refuse(self: Box<Self>, refusal: Refusal);

@@ -1,7 +1,9 @@
 use std::collections::VecDeque;
 use std::task::Waker;
 
+use crate::actor::Ended;
 use crate::aggregate::Aggregate;
+use crate::cell::Cell;
 use crate::work::Work;
 
 /// A slot's mailbox and what is known of its actor, under one lock.
@@ -17,6 +19,12 @@ pub(super) struct Inbox<A: Aggregate> {
     pub(super) stillborn: bool,
     /// Counts the actors of this slot from 1; the last one begun.
     pub(super) epoch: u64,
+    /// The aggregate itself, while its actor sleeps and nobody has borrowed it.
+    pub(super) rest: Option<Box<Cell<A>>>,
+    /// Whether somebody has the aggregate who is not its actor. The actor sleeps meanwhile.
+    pub(super) borrowed: bool,
+    /// Why the actor has to end: what happened to the aggregate while it was borrowed.
+    pub(super) ended: Option<Ended>,
     /// Wakes the actor. Kept over its sleeps: a waker that is already there need not be cloned again.
     waker: Option<Waker>,
 }
@@ -32,6 +40,8 @@ pub(super) enum Phase {
     Live,
     /// It handles nothing any more.
     Ending,
+    /// It is gone, but somebody still has the aggregate.
+    Orphaned,
 }
 
 impl<A: Aggregate> Inbox<A> {
@@ -43,6 +53,9 @@ impl<A: Aggregate> Inbox<A> {
             closed: false,
             stillborn: false,
             epoch: 0,
+            rest: None,
+            borrowed: false,
+            ended: None,
             waker: None,
         }
     }
@@ -51,6 +64,7 @@ impl<A: Aggregate> Inbox<A> {
         self.phase = Phase::Starting;
         self.awake = true;
         self.stillborn = false;
+        self.ended = None;
         self.waker = None;
         self.epoch += 1;
         self.epoch
@@ -64,9 +78,9 @@ impl<A: Aggregate> Inbox<A> {
         }
     }
 
-    /// Lets the actor look into the queue, if it sleeps.
+    /// Lets the actor look into the queue, if it sleeps and has something to look with.
     pub(super) fn wake(&mut self) {
-        if self.phase == Phase::Live && !self.awake {
+        if self.phase == Phase::Live && !self.awake && !self.borrowed {
             self.awake = true;
             if let Some(waker) = &self.waker {
                 waker.wake_by_ref();

@@ -2,24 +2,23 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use foldhouse_store::{BoxFuture, ExpectedVersion, StreamAppend, StreamId, Verdict, Version};
+use foldhouse_store::{BoxFuture, ExpectedVersion, StreamAppend, Version};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
-use super::baton::{Baton, Part};
 use super::error::TransactionError;
-use super::hold::{Ahead, Hold};
-use super::stake::StakeOf;
+use super::loan::LoanWork;
+use super::stake::Stake;
 use crate::actor::Ended;
 use crate::admission::Place;
 use crate::aggregate::Aggregate;
-use crate::cell::{Cell, Encoded};
-use crate::command::CommandContext;
+use crate::cell::Encoded;
+use crate::command::{CommandContext, CommandMeta};
 use crate::options::WhenFull;
-use crate::refusal::{Overloaded, PanickedIn, Refusal, panic_message};
+use crate::refusal::{NotRecorded, Overloaded, PanickedIn, Refusal, panic_message};
 use crate::shared::Shared;
-use crate::slot::Slot;
-use crate::work::Work;
+use crate::slot::{Borrowed, Held, Slot};
 
 /// The events of one step.
 pub(super) type EventsOf<A> = SmallVec<[<A as Aggregate>::Event; 1]>;
@@ -35,56 +34,11 @@ pub(super) trait Decide<A: Aggregate>: Send {
     ) -> Result<EventsOf<A>, Rejection>;
 }
 
-/// The steps as they were given.
-#[derive(Default)]
-pub struct Plan {
-    enlisted: Vec<Box<dyn Participant>>,
-}
+/// The steps of one aggregate, each with its number in the whole transaction.
+type StepsOf<A> = SmallVec<[(usize, Box<dyn Decide<A>>); 1]>;
 
-impl Plan {
-    /// Adds the next step, for the aggregate of `slot`.
-    pub(super) fn add<A: Aggregate>(&mut self, slot: &Arc<Slot<A>>, step: Box<dyn Decide<A>>) {
-        let index = self.enlisted.len();
-        self.enlisted.push(Box::new(Enlisted {
-            slot: Arc::clone(slot),
-            place: None,
-            steps: SmallVec::from_iter([(index, step)]),
-        }));
-    }
-
-    /// The aggregates in the order of their stream ids, each with its steps in the order in which they were given.
-    pub(super) fn participants(self) -> Vec<Box<dyn Participant>> {
-        let mut sorted = self.enlisted;
-        sorted.sort_by(|one, other| one.stream().cmp(other.stream()));
-        let mut participants: Vec<Box<dyn Participant>> = Vec::with_capacity(sorted.len());
-        for next in sorted {
-            match participants.last_mut() {
-                Some(last) if last.is_same_aggregate(&*next) => last.absorb(next),
-                _ => participants.push(next),
-            }
-        }
-        participants
-    }
-}
-
-impl dyn Participant {
-    /// Another runtime may have an aggregate of the same stream.
-    fn is_same_aggregate(&self, other: &dyn Participant) -> bool {
-        self.stream() == other.stream() && Arc::ptr_eq(self.shared(), other.shared())
-    }
-}
-
-impl std::fmt::Debug for Plan {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Plan")
-            .field("steps", &self.enlisted.len())
-            .finish()
-    }
-}
-
-/// One aggregate of a transaction, with all its steps.
-pub(super) trait Participant: Send + Any {
-    fn stream(&self) -> &StreamId;
+/// One aggregate of a transaction with all its steps, from the taking of its place to the answer.
+pub(super) trait Participant: Stake + Any {
     fn shared(&self) -> &Arc<Shared>;
     /// Takes over the steps of another one of the same aggregate.
     fn absorb(&mut self, other: Box<dyn Participant>);
@@ -92,26 +46,164 @@ pub(super) trait Participant: Send + Any {
     fn try_admit(&mut self) -> bool;
     /// Takes a place, as the caller chose.
     fn admit(&mut self, when_full: Option<WhenFull>) -> BoxFuture<'_, Result<(), Overloaded>>;
+
+    /// Borrows the aggregate if it is idle.
+    fn try_borrow(&mut self) -> bool;
     /// Sees to it that the actor is there by the time that it is asked: the others wait for it.
     fn warm(&self);
-    /// Queues the transaction at the aggregate's actor.
-    fn hand_over(self: Box<Self>, baton: Box<Baton>);
+    /// Borrows the aggregate on its turn.
+    fn borrow(&mut self) -> BoxFuture<'_, Result<(), Refusal>>;
+    /// Gives it back as it is.
+    fn give_back(&mut self);
+    /// Gives it back for its actor to end: it has applied what will not be recorded.
+    fn end_void(&mut self);
+
+    /// What all steps may know: one time and one command id. `None` without the aggregate.
+    fn context(
+        &mut self,
+        id: Option<Uuid>,
+        meta: Option<Box<CommandMeta>>,
+    ) -> Option<CommandContext>;
+    /// Decides the steps one behind the other, each on what the ones before it left; tells how many events there are. The
+    /// state itself is not touched: the transaction may come to nothing yet.
+    fn decide(&mut self, context: &CommandContext) -> Result<usize, Failed>;
+    /// Writes the events down.
+    fn encode(&mut self, context: &CommandContext) -> Result<(), TransactionError>;
+    /// Applies the events to the state.
+    fn apply(&mut self) -> Result<(), TransactionError>;
+    /// This aggregate's part of the append.
+    fn part(&mut self) -> Option<Part>;
+    /// Only keeps the aggregate from others.
+    fn hold(&mut self) -> Option<Held>;
 }
 
-/// The steps of one aggregate, each with its number in the whole transaction.
-type StepsOf<A> = SmallVec<[(usize, Box<dyn Decide<A>>); 1]>;
+/// One participant's part of the append.
+pub(super) struct Part {
+    /// The number of its first step.
+    pub(super) first_step: usize,
+    pub(super) append: StreamAppend,
+}
 
-struct Enlisted<A: Aggregate> {
-    slot: Arc<Slot<A>>,
-    place: Option<Place<A>>,
+/// Why a participant does not agree.
+pub(super) enum Failed {
+    Rejected(TransactionError),
+    /// It panicked, and its actor ends.
+    Void(TransactionError),
+}
+
+impl dyn Participant {
+    /// Another runtime may have an aggregate of the same stream.
+    pub(super) fn is_same_aggregate(&self, other: &dyn Participant) -> bool {
+        self.stream() == other.stream() && Arc::ptr_eq(self.shared(), other.shared())
+    }
+}
+
+pub(super) struct Enlisted<A: Aggregate> {
+    pub(super) slot: Arc<Slot<A>>,
+    pub(super) place: Option<Place<A>>,
+    first_step: usize,
     steps: StepsOf<A>,
+    borrowed: Option<Borrowed<A>>,
+    events: EventsOf<A>,
+    /// The state with all events but the last step's applied, where a step had to see those of another.
+    ahead: Option<A>,
+    encoded: Encoded,
+    pub(super) epoch: u64,
+    /// The version that its decision rests on.
+    pub(super) before: Version,
+    /// Whether that was durable when it decided.
+    pub(super) was_durable: bool,
+    /// The version with the transaction's events.
+    pub(super) after: Version,
+    pub(super) snapshot: Option<Box<crate::snapshots::SnapshotJob<A>>>,
+}
+
+impl<A: Aggregate> Enlisted<A> {
+    pub(super) fn new(slot: &Arc<Slot<A>>, index: usize, step: Box<dyn Decide<A>>) -> Self {
+        Self {
+            slot: Arc::clone(slot),
+            place: None,
+            first_step: index,
+            steps: SmallVec::from_iter([(index, step)]),
+            borrowed: None,
+            events: EventsOf::<A>::new(),
+            ahead: None,
+            encoded: Encoded::new(),
+            epoch: 0,
+            before: Version::EMPTY,
+            was_durable: false,
+            after: Version::EMPTY,
+            snapshot: None,
+        }
+    }
+
+    fn borrowed(&mut self, mut borrowed: Borrowed<A>) {
+        if let Some(cell) = borrowed.cell() {
+            self.epoch = cell.epoch();
+            self.before = cell.version();
+            self.after = cell.version();
+            self.was_durable = cell.is_durable();
+        }
+        self.borrowed = Some(borrowed);
+    }
+
+    /// Ends the actor, after a panic of the domain's.
+    fn panicked(&mut self, panicked_in: PanickedIn, message: String) -> TransactionError {
+        let stream = self.slot.stream.clone();
+        if let Some(borrowed) = self.borrowed.take() {
+            borrowed.end(Ended::Panicked {
+                stream: stream.clone(),
+                step: panicked_in,
+                message: message.clone(),
+            });
+        }
+        TransactionError::Panicked {
+            stream,
+            panicked_in,
+            message,
+        }
+    }
+
+    fn decide_steps(&mut self, context: &CommandContext) -> Result<(), Undecided> {
+        let Some(cell) = self.borrowed.as_mut().and_then(Borrowed::cell) else {
+            return Ok(());
+        };
+        let steps = std::mem::take(&mut self.steps);
+        let mut applied = 0;
+        for (index, step) in steps {
+            // Only a step that follows another one pays for a state of its own.
+            if applied < self.events.len() {
+                let ahead = catch_unwind(AssertUnwindSafe(|| {
+                    let mut ahead = self.ahead.take().unwrap_or_else(|| cell.state().clone());
+                    self.events
+                        .iter()
+                        .skip(applied)
+                        .for_each(|event| ahead.apply(event));
+                    ahead
+                }));
+                let ahead = ahead.map_err(|panic| {
+                    Undecided::Panicked(PanickedIn::Apply, panic_message(panic))
+                })?;
+                self.ahead = Some(ahead);
+                applied = self.events.len();
+            }
+            let current = self.ahead.as_ref().unwrap_or_else(|| cell.state());
+            // Unwind safe: what a panic leaves half done is thrown away.
+            let events = catch_unwind(AssertUnwindSafe(|| step.decide(current, context)))
+                .map_err(|panic| Undecided::Panicked(PanickedIn::Decide, panic_message(panic)))?
+                .map_err(|rejection| Undecided::Rejected(index, rejection))?;
+            self.events.extend(events);
+        }
+        Ok(())
+    }
+}
+
+enum Undecided {
+    Rejected(usize, Rejection),
+    Panicked(PanickedIn, String),
 }
 
 impl<A: Aggregate> Participant for Enlisted<A> {
-    fn stream(&self) -> &StreamId {
-        &self.slot.stream
-    }
-
     fn shared(&self) -> &Arc<Shared> {
         &self.slot.shared
     }
@@ -136,184 +228,107 @@ impl<A: Aggregate> Participant for Enlisted<A> {
         })
     }
 
+    fn try_borrow(&mut self) -> bool {
+        match self.slot.borrow() {
+            Some(borrowed) => {
+                self.borrowed(borrowed);
+                true
+            }
+            None => false,
+        }
+    }
+
     fn warm(&self) {
         self.slot.warm();
     }
 
-    fn hand_over(self: Box<Self>, baton: Box<Baton>) {
-        let slot = Arc::clone(&self.slot);
-        slot.push(Box::new(TransactionWork {
-            enlisted: *self,
-            baton,
-        }));
+    fn borrow(&mut self) -> BoxFuture<'_, Result<(), Refusal>> {
+        Box::pin(async move {
+            let (borrower, lent) = oneshot::channel();
+            self.slot.push(Box::new(LoanWork::new(borrower)));
+            let lent = lent.await;
+            let borrowed = lent.unwrap_or(Err(Refusal::NotRecorded(NotRecorded::ActorEnded)))?;
+            self.borrowed(borrowed);
+            Ok(())
+        })
     }
-}
 
-/// A transaction at one of its participants.
-struct TransactionWork<A: Aggregate> {
-    enlisted: Enlisted<A>,
-    baton: Box<Baton>,
-}
+    fn give_back(&mut self) {
+        self.borrowed = None;
+    }
 
-impl<A: Aggregate> Work<A> for TransactionWork<A> {
-    fn run(self: Box<Self>, cell: &mut Cell<A>) -> Result<(), Ended> {
-        let Self {
-            enlisted,
-            mut baton,
-        } = *self;
-        let Enlisted { slot, place, steps } = enlisted;
-        let first_step = steps.first().map_or(0, |(index, _)| *index);
-        let stake = StakeOf {
-            slot,
-            place,
-            epoch: cell.epoch(),
-            before: cell.version(),
-            was_durable: cell.is_durable(),
-            after: cell.version(),
-            snapshot: None,
-        };
-        let context = baton.context(cell);
-        match decide(cell.state(), steps, &context) {
-            Ok(decided) => agree(cell, baton, first_step, stake, decided, context),
-            Err(Failed::Rejected(step, rejection)) => {
-                let stream = stake.slot.stream.clone();
-                let rejected = TransactionError::rejected(step, stream, rejection);
-                let part = part(cell, first_step, Encoded::new());
-                match baton.reject(cell.store(), part, Box::new(stake), rejected) {
-                    Verdict::Taken => Ok(()),
-                    Verdict::Refused => Err(Ended::Voided(cell.slot().stream.clone())),
-                }
+    fn end_void(&mut self) {
+        if let Some(borrowed) = self.borrowed.take() {
+            borrowed.end(Ended::Voided(self.slot.stream.clone()));
+        }
+    }
+
+    fn context(
+        &mut self,
+        id: Option<Uuid>,
+        meta: Option<Box<CommandMeta>>,
+    ) -> Option<CommandContext> {
+        let cell = self.borrowed.as_mut().and_then(Borrowed::cell)?;
+        Some(cell.context(id, meta))
+    }
+
+    fn decide(&mut self, context: &CommandContext) -> Result<usize, Failed> {
+        match self.decide_steps(context) {
+            Ok(()) => Ok(self.events.len()),
+            Err(Undecided::Rejected(step, rejection)) => {
+                let stream = self.slot.stream.clone();
+                Err(Failed::Rejected(TransactionError::rejected(
+                    step, stream, rejection,
+                )))
             }
-            Err(Failed::Panicked(step, message)) => {
-                drop(stake);
-                Err(panicked(cell, baton, step, message))
+            Err(Undecided::Panicked(step, message)) => {
+                Err(Failed::Void(self.panicked(step, message)))
             }
         }
     }
 
-    fn refuse(self: Box<Self>, refusal: Refusal) {
-        let Self { enlisted, baton } = *self;
-        drop(enlisted);
-        baton.abort(TransactionError::refused(refusal));
-    }
-}
-
-/// What the steps of one participant lead to.
-struct Decided<A: Aggregate> {
-    events: EventsOf<A>,
-    /// The state with the events applied; none if there are none.
-    state: Option<A>,
-}
-
-enum Failed {
-    Rejected(usize, Rejection),
-    Panicked(PanickedIn, String),
-}
-
-/// Decides the steps one behind the other, each on what the ones before it left. The state itself is not touched: the
-/// transaction may come to nothing yet.
-fn decide<A: Aggregate>(
-    state: &A,
-    steps: StepsOf<A>,
-    context: &CommandContext,
-) -> Result<Decided<A>, Failed> {
-    let mut decided = Decided {
-        events: EventsOf::<A>::new(),
-        state: None,
-    };
-    for (index, step) in steps {
-        let current = decided.state.as_ref().unwrap_or(state);
-        // Unwind safe: what a panic leaves half done is thrown away.
-        let events = catch_unwind(AssertUnwindSafe(|| step.decide(current, context)))
-            .map_err(|panic| Failed::Panicked(PanickedIn::Decide, panic_message(panic)))?
-            .map_err(|rejection| Failed::Rejected(index, rejection))?;
-        if events.is_empty() {
-            continue;
-        }
-        let ahead = decided.state.take();
-        let applied = catch_unwind(AssertUnwindSafe(|| {
-            let mut ahead = ahead.unwrap_or_else(|| state.clone());
-            for event in &events {
-                ahead.apply(event);
-            }
-            ahead
-        }));
-        let applied =
-            applied.map_err(|panic| Failed::Panicked(PanickedIn::Apply, panic_message(panic)))?;
-        decided.state = Some(applied);
-        decided.events.extend(events);
-    }
-    Ok(decided)
-}
-
-/// Hands on that this participant agrees, and lets its actor wait for the outcome.
-fn agree<A: Aggregate>(
-    cell: &mut Cell<A>,
-    mut baton: Box<Baton>,
-    first_step: usize,
-    mut stake: StakeOf<A>,
-    decided: Decided<A>,
-    mut context: CommandContext,
-) -> Result<(), Ended> {
-    let Decided { events, state } = decided;
-    let mut encoded = Encoded::new();
-    let counted = baton.add_events(events.len());
-    let encoding = match counted {
-        Ok(()) => cell.encode(&events, &mut context, &mut encoded),
-        Err(too_many) => Ok(Err(too_many.into())),
-    };
-    match encoding {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            let stream = stake.slot.stream.clone();
-            drop(stake);
-            baton.abort(TransactionError::InvalidEvents { stream, error });
+    fn encode(&mut self, context: &CommandContext) -> Result<(), TransactionError> {
+        let Some(cell) = self.borrowed.as_mut().and_then(Borrowed::cell) else {
             return Ok(());
+        };
+        let mut context = context.clone();
+        match cell.encode(&self.events, &mut context, &mut self.encoded) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(TransactionError::InvalidEvents {
+                stream: self.slot.stream.clone(),
+                error,
+            }),
+            Err(message) => Err(self.panicked(PanickedIn::Encode, message)),
         }
-        Err(message) => {
-            drop(stake);
-            return Err(panicked(cell, baton, PanickedIn::Encode, message));
+    }
+
+    fn apply(&mut self) -> Result<(), TransactionError> {
+        let Some(cell) = self.borrowed.as_mut().and_then(Borrowed::cell) else {
+            return Ok(());
+        };
+        if let Err(message) = cell.apply(&self.events) {
+            return Err(self.panicked(PanickedIn::Apply, message));
         }
+        self.after = cell.version();
+        self.snapshot = cell.snapshot_if_due(&self.encoded);
+        Ok(())
     }
-    let count = events.len() as u64;
-    stake.after = Version::new(stake.before.get().saturating_add(count));
-    if let Some(state) = &state {
-        stake.snapshot = cell.snapshot_ahead(state, stake.after, &encoded);
-    }
-    let (release, released) = oneshot::channel();
-    let after = state.map(|state| Ahead {
-        state,
-        version: stake.after,
-        has_snapshot: stake.snapshot.is_some(),
-    });
-    let part = part(cell, first_step, encoded);
-    cell.hold(Hold { after, released });
-    baton.agree(cell.store(), part, Box::new(stake), release);
-    Ok(())
-}
 
-/// This aggregate's part of the append.
-fn part<A: Aggregate>(cell: &Cell<A>, first_step: usize, events: Encoded) -> Part {
-    Part {
-        first_step,
-        append: StreamAppend {
-            stream: cell.slot().stream.clone(),
-            expected: ExpectedVersion::Exact(cell.version()),
-            events,
-        },
+    fn part(&mut self) -> Option<Part> {
+        Some(Part {
+            first_step: self.first_step,
+            append: StreamAppend {
+                stream: self.slot.stream.clone(),
+                expected: ExpectedVersion::Exact(self.before),
+                events: std::mem::take(&mut self.encoded),
+            },
+        })
     }
-}
 
-fn panicked<A: Aggregate>(
-    cell: &Cell<A>,
-    baton: Box<Baton>,
-    panicked_in: PanickedIn,
-    message: String,
-) -> Ended {
-    baton.abort(TransactionError::Panicked {
-        stream: cell.slot().stream.clone(),
-        panicked_in,
-        message: message.clone(),
-    });
-    cell.panicked(panicked_in, message)
+    fn hold(&mut self) -> Option<Held> {
+        // The domain's own, which the store's thread is to be spared.
+        self.events.clear();
+        self.ahead = None;
+        self.borrowed.take().map(Borrowed::hold)
+    }
 }

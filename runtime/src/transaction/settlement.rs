@@ -1,14 +1,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use foldhouse_store::{
-    AppendError, Appended, ExpectedVersion, Fault, OnSettled, Position, StreamId,
+    AppendError, Appended, ExpectedVersion, Fault, OnSettled, Position, Store, StreamId,
 };
-use smallvec::SmallVec;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::error::TransactionError;
-use super::stake::Stake;
+use super::participant::Participant;
 use crate::admission::RuntimePlace;
 use crate::command_error::not_recorded;
 use crate::refusal::{NotRecorded, panic_message};
@@ -28,6 +28,10 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    pub(super) fn store(&self) -> &Arc<dyn Store> {
+        self.place.store()
+    }
+
     pub(super) fn send(self, outcome: Result<Placed, TransactionError>) {
         let Self { place, sender } = self;
         // Before the answer, or who has it could still find the limit reached.
@@ -39,7 +43,7 @@ impl Answer {
 
 /// The answer to a decided transaction, held back until the store has settled what it rests on.
 pub(super) struct Settlement {
-    stakes: SmallVec<[Box<dyn Stake>; 2]>,
+    stakes: Vec<Box<dyn Participant>>,
     command_id: Uuid,
     /// Whether it waits for events of its own, and not only for those before it.
     records: bool,
@@ -50,7 +54,7 @@ pub(super) struct Settlement {
 
 impl Settlement {
     pub(super) fn of_record(
-        stakes: SmallVec<[Box<dyn Stake>; 2]>,
+        stakes: Vec<Box<dyn Participant>>,
         answer: Answer,
         command_id: Uuid,
     ) -> Self {
@@ -64,7 +68,7 @@ impl Settlement {
     }
 
     pub(super) fn of_check(
-        stakes: SmallVec<[Box<dyn Stake>; 2]>,
+        stakes: Vec<Box<dyn Participant>>,
         answer: Answer,
         command_id: Uuid,
         outcome: Result<(), TransactionError>,
@@ -200,7 +204,7 @@ impl Settlement {
             stake.give_back_place();
         }
         answer.send(outcome);
-        for stake in self.stakes.drain(..) {
+        for mut stake in self.stakes.drain(..) {
             stake.finish(recorded);
         }
     }

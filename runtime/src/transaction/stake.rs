@@ -1,11 +1,7 @@
-use std::sync::Arc;
-
 use foldhouse_store::{StreamId, Version};
 
-use crate::admission::Place;
+use super::participant::Enlisted;
 use crate::aggregate::Aggregate;
-use crate::slot::Slot;
-use crate::snapshots::SnapshotJob;
 
 /// What one participant has at stake in a transaction's append: what its state in memory is worth after it. The same
 /// steps as for the append of a single command (`work/unsettled.rs`), for aggregates of any type.
@@ -23,23 +19,10 @@ pub(super) trait Stake: Send {
     /// Before the answer, or who has it could still find the limit reached.
     fn give_back_place(&mut self);
     /// What has time until the answer is given.
-    fn finish(self: Box<Self>, recorded: bool);
+    fn finish(&mut self, recorded: bool);
 }
 
-pub(super) struct StakeOf<A: Aggregate> {
-    pub(super) slot: Arc<Slot<A>>,
-    pub(super) place: Option<Place<A>>,
-    pub(super) epoch: u64,
-    /// The version that its decision rested on.
-    pub(super) before: Version,
-    /// Whether that was durable when it decided.
-    pub(super) was_durable: bool,
-    /// The version with the transaction's events.
-    pub(super) after: Version,
-    pub(super) snapshot: Option<Box<SnapshotJob<A>>>,
-}
-
-impl<A: Aggregate> StakeOf<A> {
+impl<A: Aggregate> Enlisted<A> {
     fn has_events(&self, recorded: bool) -> bool {
         recorded && self.after > self.before
     }
@@ -49,7 +32,7 @@ impl<A: Aggregate> StakeOf<A> {
     }
 }
 
-impl<A: Aggregate> Stake for StakeOf<A> {
+impl<A: Aggregate> Stake for Enlisted<A> {
     fn stream(&self) -> &StreamId {
         &self.slot.stream
     }
@@ -85,8 +68,8 @@ impl<A: Aggregate> Stake for StakeOf<A> {
         self.place = None;
     }
 
-    fn finish(self: Box<Self>, recorded: bool) {
-        match self.snapshot {
+    fn finish(&mut self, recorded: bool) {
+        match self.snapshot.take() {
             Some(snapshot) if recorded => snapshot.start(),
             _ => {}
         }

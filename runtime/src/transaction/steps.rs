@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::participant::{Decide, EventsOf, Plan, Rejection};
+use super::participant::{Decide, EventsOf, Rejection};
+use super::plan::Plan;
 use crate::aggregate::Aggregate;
 use crate::aggregate_ref::AggregateRef;
 use crate::command::{Command, CommandContext};

@@ -28,14 +28,14 @@ pub(crate) struct CommandWork<C: Command> {
 }
 
 impl<C: Command> Work<C::Aggregate> for CommandWork<C> {
-    fn run(self: Box<Self>, cell: &mut Cell<C::Aggregate>) -> Result<(), Ended> {
+    fn run(self, cell: &mut Cell<C::Aggregate>) -> Result<(), Ended> {
         let Self {
             command,
             command_id,
             meta,
             permit,
             answer,
-        } = *self;
+        } = self;
         let context = cell.context(command_id, meta);
         let answer = Answer::<C> {
             sender: answer,
@@ -54,6 +54,10 @@ impl<C: Command> Work<C::Aggregate> for CommandWork<C> {
                 Err(answer.panicked(cell, permit, PanickedIn::Decide, message))
             }
         }
+    }
+
+    fn run_boxed(self: Box<Self>, cell: &mut Cell<C::Aggregate>) -> Result<(), Ended> {
+        (*self).run(cell)
     }
 
     fn refuse(self: Box<Self>, refusal: Refusal) {

@@ -22,15 +22,15 @@ pub(crate) struct QueryWork<A: Aggregate, F, R> {
 impl<A, F, R> Work<A> for QueryWork<A, F, R>
 where
     A: Aggregate,
-    F: FnOnce(&A, Version) -> R + Send,
+    F: FnOnce(&A, Version) -> R + Send + 'static,
     R: Send + 'static,
 {
-    fn run(self: Box<Self>, cell: &mut Cell<A>) -> Result<(), Ended> {
+    fn run(self, cell: &mut Cell<A>) -> Result<(), Ended> {
         let Self {
             query,
             permit,
             answer,
-        } = *self;
+        } = self;
         if answer.is_closed() {
             return Ok(());
         }
@@ -64,6 +64,10 @@ where
             });
         });
         cell.submit_check(settled)
+    }
+
+    fn run_boxed(self: Box<Self>, cell: &mut Cell<A>) -> Result<(), Ended> {
+        (*self).run(cell)
     }
 
     fn refuse(self: Box<Self>, refusal: Refusal) {

@@ -1,0 +1,222 @@
+use std::sync::Arc;
+
+use foldhouse_store::{APPEND_EVENTS_MAX, Append, InvalidAppend, StreamAppend, Verdict};
+use smallvec::SmallVec;
+use uuid::Uuid;
+
+use super::error::TransactionError;
+use super::participant::{Failed, Participant};
+use super::settlement::{Answer, Settlement};
+use crate::command::{CommandContext, CommandMeta};
+use crate::command_options::CommandOptions;
+use crate::refusal::NotRecorded;
+use crate::slot::Held;
+
+/// What a transaction is run for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Record,
+    /// Only to see what it would lead to.
+    DryRun,
+}
+
+/// A transaction on its way: it borrows its aggregates, decides, and gives them back.
+///
+/// If it is dropped on the way, the aggregates go back as they were, and its caller is told by the channel that closes.
+pub(super) struct Coordinator {
+    /// In the order of their stream ids.
+    participants: Vec<Box<dyn Participant>>,
+    command_id: Option<Uuid>,
+    meta: Option<Box<CommandMeta>>,
+    purpose: Purpose,
+    answer: Answer,
+}
+
+impl Coordinator {
+    pub(super) fn new(
+        participants: Vec<Box<dyn Participant>>,
+        options: CommandOptions,
+        purpose: Purpose,
+        answer: Answer,
+    ) -> Self {
+        Self {
+            participants,
+            command_id: options.command_id,
+            meta: options.meta,
+            purpose,
+            answer,
+        }
+    }
+
+    /// Decides here and now if all aggregates are idle; else it has to wait for its turn at each.
+    pub(super) fn try_now(mut self) -> Option<Self> {
+        if !self.answer.store().is_ready() {
+            return Some(self);
+        }
+        for participant in &mut self.participants {
+            if !participant.try_borrow() {
+                // Nothing is kept from others by one who waits outside of the order.
+                self.participants
+                    .iter_mut()
+                    .for_each(|participant| participant.give_back());
+                return Some(self);
+            }
+        }
+        self.decide();
+        None
+    }
+
+    /// Borrows one aggregate behind the other, each on its turn in its mailbox, and decides when it has them all.
+    ///
+    /// Not to be run on a caller's task: one that is not polled for a while would keep the aggregates from everyone.
+    pub(super) async fn gather(mut self) {
+        // The first ones are kept until the last one is there.
+        for participant in self.participants.iter().skip(1) {
+            participant.warm();
+        }
+        for participant in &mut self.participants {
+            if let Err(refusal) = participant.borrow().await {
+                return self.abort(TransactionError::refused(refusal));
+            }
+        }
+        self.decide();
+    }
+
+    fn decide(mut self) {
+        // An append on which one of them rests may have failed since it was borrowed. The store cannot tell once another
+        // writer has taken the versions of what is gone.
+        let is_voided = |participant: &Box<dyn Participant>| participant.is_voided(false);
+        if self.participants.iter().any(is_voided) {
+            let reason = NotRecorded::Voided;
+            return self.abort(TransactionError::NotRecorded { reason });
+        }
+        let (command_id, meta) = (self.command_id, self.meta.take());
+        let first = self.participants.first_mut();
+        let Some(context) = first.and_then(|first| first.context(command_id, meta)) else {
+            return self.abort(TransactionError::Empty);
+        };
+        let mut event_count = 0_usize;
+        for asked in 0..self.participants.len() {
+            let Some(participant) = self.participants.get_mut(asked) else {
+                break;
+            };
+            match participant.decide(&context) {
+                Ok(events) => event_count = event_count.saturating_add(events),
+                Err(Failed::Rejected(error)) => {
+                    // The others are not asked any more, and go back before the answer is there.
+                    self.participants.truncate(asked.saturating_add(1));
+                    return self.confirm(context.command_id, Err(error));
+                }
+                Err(Failed::Void(error)) => return self.abort(error),
+            }
+            // The store would refuse the append, and that voids all of them.
+            if event_count > APPEND_EVENTS_MAX {
+                let stream = participant.stream().clone();
+                let error = InvalidAppend::TooManyEvents(event_count).into();
+                return self.abort(TransactionError::InvalidEvents { stream, error });
+            }
+        }
+        if event_count == 0 || self.purpose == Purpose::DryRun {
+            return self.confirm(context.command_id, Ok(()));
+        }
+        self.record(&context);
+    }
+
+    /// Everyone agrees: the events of all go to the store in one append.
+    fn record(mut self, context: &CommandContext) {
+        // All that can fail comes before the first state is touched, but for `apply`.
+        for participant in &mut self.participants {
+            if let Err(error) = participant.encode(context) {
+                return self.abort(error);
+            }
+        }
+        for applied in 0..self.participants.len() {
+            let Some(participant) = self.participants.get_mut(applied) else {
+                break;
+            };
+            if let Err(error) = participant.apply() {
+                // What the ones before it have applied will not be recorded.
+                for participant in self.participants.iter_mut().take(applied) {
+                    participant.end_void();
+                }
+                return self.abort(error);
+            }
+        }
+        let append = Append {
+            streams: self.parts(),
+            command: None,
+        };
+        let held = self.hold();
+        let store = Arc::clone(self.answer.store());
+        let settlement = Settlement::of_record(self.participants, self.answer, context.command_id);
+        let verdict = store.submit(append, settlement.on_settled());
+        // Queued is enough: whatever these actors submit next stands behind it, and falls with it.
+        release(held, verdict);
+    }
+
+    /// Records nothing, and gives the outcome when everything that it rested on is durable.
+    fn confirm(mut self, command_id: Uuid, outcome: Result<(), TransactionError>) {
+        let is_durable = |participant: &Box<dyn Participant>| participant.is_durable();
+        let is_durable = self.participants.iter().all(is_durable);
+        let streams = match is_durable {
+            true => SmallVec::new(),
+            false => self.parts(),
+        };
+        let held = self.hold();
+        let store = Arc::clone(self.answer.store());
+        let settlement = Settlement::of_check(self.participants, self.answer, command_id, outcome);
+        if is_durable {
+            release(held, Verdict::Taken);
+            return settlement.confirm_at(store.head());
+        }
+        let append = Append {
+            streams: streams.into_iter().map(without_events).collect(),
+            command: None,
+        };
+        let verdict = store.submit(append, settlement.on_settled());
+        release(held, verdict);
+    }
+
+    /// The parts of the append. The events get their positions in the order of the steps.
+    fn parts(&mut self) -> SmallVec<[StreamAppend; 1]> {
+        let participants = self.participants.iter_mut();
+        let mut parts: SmallVec<[_; 2]> = participants
+            .filter_map(|participant| participant.part())
+            .collect();
+        parts.sort_by_key(|part| part.first_step);
+        parts.into_iter().map(|part| part.append).collect()
+    }
+
+    fn hold(&mut self) -> SmallVec<[Held; 2]> {
+        let participants = self.participants.iter_mut();
+        participants
+            .filter_map(|participant| participant.hold())
+            .collect()
+    }
+
+    /// Comes to nothing, for a reason that rests on no state.
+    fn abort(self, error: TransactionError) {
+        let Self {
+            participants,
+            answer,
+            ..
+        } = self;
+        // The places first, or who has the answer could still find the limit reached.
+        drop(participants);
+        answer.send(Err(error));
+    }
+}
+
+fn without_events(part: StreamAppend) -> StreamAppend {
+    StreamAppend {
+        events: SmallVec::new(),
+        ..part
+    }
+}
+
+/// Lets the actors go on, unless the store refused what was decided on their state.
+fn release(held: SmallVec<[Held; 2]>, verdict: Verdict) {
+    if verdict == Verdict::Refused {
+        held.into_iter().for_each(Held::end_void);
+    }
+}

@@ -68,7 +68,7 @@ impl<A: Aggregate> Incarnation<A> {
         loop {
             let cell = match self.next_turn().await {
                 Turn::One(mut cell, work) if cell.store().is_ready() => {
-                    work.run_boxed(&mut cell)?;
+                    self.decide(&mut cell, work)?;
                     worked += 1;
                     self.lend_if_asked(cell)
                 }
@@ -77,7 +77,13 @@ impl<A: Aggregate> Incarnation<A> {
                     Some(cell)
                 }
                 Turn::Several(cell) => Some(cell),
-                Turn::End(outcome) => return outcome,
+                Turn::End(Ok(())) => {
+                    if let Some(cell) = self.cell.take() {
+                        cell.passivate();
+                    }
+                    return Ok(());
+                }
+                Turn::End(ended) => return ended,
             };
             self.cell = match cell {
                 Some(cell) => self.work_off(cell, &mut worked).await?,
@@ -112,7 +118,7 @@ impl<A: Aggregate> Incarnation<A> {
             let Some(work) = self.batch.pop_front() else {
                 break;
             };
-            work.run_boxed(&mut cell)?;
+            self.decide(&mut cell, work)?;
             *worked += 1;
             match self.lend_if_asked(cell) {
                 Some(back) => cell = back,
@@ -121,6 +127,11 @@ impl<A: Aggregate> Incarnation<A> {
             breathe(worked).await;
         }
         Ok(Some(cell))
+    }
+
+    fn decide(&self, cell: &mut Cell<A>, work: Box<dyn Work<A>>) -> Result<(), Ended> {
+        let _deciding = self.slot.deciding(work.name());
+        work.run_boxed(cell)
     }
 
     /// Lends the aggregate to the transaction whose turn it is, if it is one's.
@@ -169,7 +180,11 @@ impl<A: Aggregate> Actor for AggregateActor<A> {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         if let Some(incarnation) = state {
-            incarnation.run().await?;
+            let outcome = incarnation.run().await;
+            if let Err(ended) = &outcome {
+                incarnation.slot.count_if_failure(ended);
+            }
+            outcome?;
         }
         // The end is told here: ractor would hand the state to the supervisor's mailbox first.
         *state = None;

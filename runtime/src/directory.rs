@@ -20,6 +20,9 @@ pub(crate) struct Directory {
 pub(crate) trait AnySlot: Any + Send + Sync {
     /// Takes nothing new and lets the actor end.
     fn close(&self);
+
+    /// Whether there is an actor, or about to be one.
+    fn is_occupied(&self) -> bool;
 }
 
 /// The stream's slot is in use for another Rust type.
@@ -63,6 +66,17 @@ impl Directory {
         slots
             .find(|entry| entry.value().as_ptr().cast::<()>() as usize == slot)
             .map(|entry| entry.key().clone())
+    }
+
+    /// The first few streams whose slots have an actor.
+    pub(crate) fn occupied(&self, count: usize) -> Vec<StreamId> {
+        // Looked at behind the map's locks, for the same reason as below.
+        let slots = self.slots.iter();
+        let slots: Vec<_> = slots
+            .filter_map(|entry| Some((entry.key().clone(), entry.value().upgrade()?)))
+            .collect();
+        let occupied = slots.into_iter().filter(|(_, slot)| slot.is_occupied());
+        occupied.map(|(stream, _)| stream).take(count).collect()
     }
 
     #[cfg(test)]

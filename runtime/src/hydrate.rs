@@ -18,6 +18,8 @@ pub(crate) struct Hydrated<A> {
     pub(crate) version: Version,
     /// The version of the snapshot that it came from; [`Version::EMPTY`] without one.
     pub(crate) snapshot_version: Version,
+    /// How many bytes that takes.
+    pub(crate) snapshot_bytes: usize,
 }
 
 /// Events of one read.
@@ -43,6 +45,7 @@ pub(crate) async fn hydrate<A: Aggregate>(
         state: A::default(),
         version: Version::EMPTY,
         snapshot_version: Version::EMPTY,
+        snapshot_bytes: 0,
     };
     replay(store, stream, empty).await
 }
@@ -74,6 +77,7 @@ async fn usable_snapshot<A: Aggregate>(
             state,
             version: snapshot.version,
             snapshot_version: snapshot.version,
+            snapshot_bytes: snapshot.payload.bytes.len(),
         })),
         Err(error) => {
             tracing::warn!(%stream, version = %snapshot.version, error, "a snapshot cannot be decoded and is not used");

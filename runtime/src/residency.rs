@@ -11,12 +11,14 @@
 //! Who is at work, is being hydrated, or has work waiting. If all are, more reside than should until they come to rest:
 //! no more than there are commands in flight, which is bounded. Who comes to rest meanwhile looks for one to go.
 
+mod idle;
 mod ring;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+pub(crate) use self::idle::passivate_idle;
 use self::ring::{Index, Ring};
 
 #[derive(Clone, Copy, Debug)]
@@ -164,7 +166,7 @@ impl Residency {
 }
 
 /// How many seats are looked at in one step of a sweep: nobody waits long for the ring.
-const SWEPT_AT_A_TIME: usize = 256;
+const SWEPT_AT_A_TIME: usize = 16;
 
 impl Seat {
     /// Notes how much room its holder's state takes.

@@ -11,6 +11,7 @@ use crate::directory::{Directory, OtherType};
 use crate::options::{Options, RuntimeBuilder};
 use crate::parked::ParkedAggregate;
 use crate::projection::{self, ProjectError, Projection, ProjectionRef};
+use crate::residency::passivate_idle;
 use crate::shared::Shared;
 use crate::shutdown::{self, ShutdownIncomplete, ShutdownReport};
 use crate::supervisor::Supervisor;
@@ -105,6 +106,9 @@ impl Runtime {
             supervisor.get_cell(),
             projections.get_cell(),
         ));
+        if let Some(idle_max) = shared.residency.idle_max() {
+            tokio::spawn(passivate_idle(Arc::downgrade(&shared), idle_max));
+        }
         Ok(Self {
             owner: Arc::new(Owner { shared }),
         })

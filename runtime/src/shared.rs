@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use foldhouse_store::Store;
 use ractor::ActorCell;
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     /// How many slots have an actor, or are about to have one.
     occupied_slots: AtomicUsize,
     all_slots_empty: Notify,
+    begins_to_close: Notify,
     /// By name; without one while it is being loaded.
     projections: Mutex<HashMap<&'static str, Option<Arc<dyn AnyProjection>>>>,
 }
@@ -72,6 +74,7 @@ impl Shared {
             closing: AtomicBool::new(false),
             occupied_slots: AtomicUsize::new(0),
             all_slots_empty: Notify::new(),
+            begins_to_close: Notify::new(),
             projections: Mutex::default(),
         }
     }
@@ -85,6 +88,7 @@ impl Shared {
     pub(crate) fn close(&self) {
         // The flag first: a slot that the sweep does not see was empty, and will look at the flag before it starts.
         self.closing.store(true, Ordering::SeqCst);
+        self.begins_to_close.notify_waiters();
         self.directory.close_all();
         if self.occupied_slots() == 0 {
             self.supervisor.stop(None);
@@ -128,6 +132,14 @@ impl Shared {
         watchdog.map_or_else(Vec::new, Watchdog::stuck)
     }
 
+    /// Waits so long by the machine's clock, even if nothing of the tokio runtime can run. For ever without a watchdog.
+    pub(crate) async fn alarm(&self, after: Duration) {
+        match &self.watchdog {
+            Some(watchdog) => watchdog.alarm(after).await,
+            None => std::future::pending().await,
+        }
+    }
+
     pub(crate) fn occupied_slots(&self) -> usize {
         self.occupied_slots.load(Ordering::SeqCst)
     }
@@ -140,6 +152,16 @@ impl Shared {
         if self.occupied_slots.fetch_sub(1, Ordering::SeqCst) == 1 && self.is_closing() {
             self.all_slots_empty.notify_waiters();
             self.supervisor.stop(None);
+        }
+    }
+
+    /// Waits until the runtime takes no new commands.
+    pub(crate) async fn until_closing(&self) {
+        let closes = self.begins_to_close.notified();
+        tokio::pin!(closes);
+        closes.as_mut().enable();
+        if !self.is_closing() {
+            closes.await;
         }
     }
 

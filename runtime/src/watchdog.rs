@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use foldhouse_store::StreamId;
 use tokio::sync::oneshot;
 
-pub(crate) use self::desk::deciding;
+pub(crate) use self::desk::{Deciding, deciding};
 use self::desk::{Desk, all_desks};
 use crate::directory::Directory;
 

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use ractor::{Actor, ActorRef};
 
@@ -7,12 +7,17 @@ use crate::actor::{AggregateActor, Incarnation, Run};
 use crate::aggregate::Aggregate;
 use crate::hydrate::hydrate;
 use crate::refusal::{NotRecorded, Refusal};
+use crate::residency::Seat;
+use crate::restarts::Leave;
+use crate::sync::atomic::Ordering;
 
 /// Hydrates the aggregate and starts its actor, in a task of its own: a caller that gives up leaves nothing half done.
 pub(super) fn start<A: Aggregate>(slot: &Arc<Slot<A>>, epoch: u64) {
+    let weak: Weak<Slot<A>> = Arc::downgrade(slot);
     let starting = Starting {
         slot: Arc::clone(slot),
         epoch,
+        seat: Some(slot.shared.residency.arrive(weak)),
     };
     slot.shared.tokio.spawn(starting.run());
 }
@@ -21,19 +26,34 @@ pub(super) fn start<A: Aggregate>(slot: &Arc<Slot<A>>, epoch: u64) {
 struct Starting<A: Aggregate> {
     slot: Arc<Slot<A>>,
     epoch: u64,
+    seat: Option<Seat>,
 }
 
 impl<A: Aggregate> Starting<A> {
-    async fn run(self) {
+    async fn run(mut self) {
         let slot = &self.slot;
+        if let Leave::No(parked) = slot.until_backed_off().await {
+            return self.fail(&Refusal::Parked(parked));
+        }
         let hydrated = match hydrate::<A>(&*slot.shared.store, &slot.stream).await {
             Ok(hydrated) => hydrated,
             Err(refusal) => {
                 tracing::warn!(stream = %slot.stream, reason = %refusal, "an aggregate could not be hydrated");
+                // What the store does not give now is not the aggregate's fault.
+                if let Refusal::Unreadable(unreadable) = &refusal {
+                    slot.failed(&unreadable.to_string());
+                }
                 return self.fail(&refusal);
             }
         };
         slot.set_durable(hydrated.version);
+        if let Some(seat) = &mut self.seat
+            && slot.shared.residency.measures()
+        {
+            slot.snapshot_bytes
+                .store(hydrated.snapshot_bytes, Ordering::Relaxed);
+            seat.resize(slot.state_bytes(&hydrated.state));
+        }
         let incarnation = Incarnation::new(Arc::clone(slot), self.epoch, hydrated);
         let supervisor = slot.shared.supervisor.clone();
         match AggregateActor::spawn_linked(None, AggregateActor::new(), incarnation, supervisor)
@@ -47,13 +67,14 @@ impl<A: Aggregate> Starting<A> {
         }
     }
 
-    fn live(self, actor: ActorRef<Run>) {
+    fn live(mut self, actor: ActorRef<Run>) {
         let mut inbox = self.slot.inbox();
         if inbox.stillborn {
             drop(inbox);
             return self.fail(&Refusal::NotRecorded(NotRecorded::ActorEnded));
         }
         inbox.phase = Phase::Live;
+        inbox.seat = self.seat.take();
         drop(inbox);
         // Fails only if it has been killed meanwhile; its end then empties the slot.
         let _ = actor.send_message(Run);

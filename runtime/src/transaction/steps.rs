@@ -97,6 +97,10 @@ struct CommandStep<C: Command> {
 }
 
 impl<C: Command> Decide<C::Aggregate> for CommandStep<C> {
+    fn name(&self) -> &'static str {
+        std::any::type_name::<C>()
+    }
+
     fn decide(
         self: Box<Self>,
         state: &C::Aggregate,
@@ -143,6 +147,10 @@ where
     T: Send,
     E: Error + Send + Sync + 'static,
 {
+    fn name(&self) -> &'static str {
+        "a condition"
+    }
+
     fn decide(
         self: Box<Self>,
         state: &A,

@@ -60,6 +60,10 @@ impl<C: Command> Work<C::Aggregate> for CommandWork<C> {
         (*self).run(cell)
     }
 
+    fn name(&self) -> &'static str {
+        std::any::type_name::<C>()
+    }
+
     fn refuse(self: Box<Self>, refusal: Refusal) {
         let Self { permit, answer, .. } = *self;
         let error = CommandError::refused(&permit.slot().stream, refusal);

@@ -158,6 +158,12 @@ impl Runtime {
         self.owner.shared.directory.len()
     }
 
+    /// What the watchdog's thread has, too.
+    #[cfg(test)]
+    pub(crate) fn watched_directory(&self) -> std::sync::Weak<Directory> {
+        Arc::downgrade(&self.owner.shared.directory)
+    }
+
     /// The store under the runtime.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {

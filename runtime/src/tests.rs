@@ -9,12 +9,15 @@ mod failures;
 mod hazards;
 mod held_store;
 mod lifecycle;
+mod passivation;
 mod projections;
+mod restarts;
 mod snapshots;
 mod stress;
 mod transaction_hazards;
 mod transaction_durability;
 mod transactions;
+mod watchdog;
 
 use std::sync::Arc;
 use std::time::Duration;

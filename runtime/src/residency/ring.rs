@@ -63,9 +63,13 @@ impl Ring {
     pub(super) fn look(&mut self, count: usize, now: u64) -> Vec<Arc<dyn Resident>> {
         // Looked at more often than it could be used, everything would seem unused.
         let note_every = self.entries.len() as u64 / 2;
-        let count = count.min(self.entries.len());
         let mut looked_at = Vec::with_capacity(count);
-        for _ in 0..count {
+        let mut is_one_unused = false;
+        // Among so many there is nearly always one that was not used again. If not, it is worth looking on.
+        for looks in 0..self.entries.len().min(count * 4) {
+            if looks >= count && is_one_unused {
+                break;
+            }
             if self.hand >= self.entries.len() {
                 self.hand = 0;
             }
@@ -76,6 +80,7 @@ impl Ring {
                 if now.saturating_sub(entry.noted_at) >= note_every {
                     entry.note(last_used, now);
                 }
+                is_one_unused |= entry.uses == 0;
                 looked_at.push((entry.uses, last_used, resident));
             }
             self.hand += 1;

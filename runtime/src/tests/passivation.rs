@@ -225,7 +225,10 @@ async fn twenty_thousand_streams_go_through_two_hundred_live_actors() {
 async fn a_million_streams_go_through_ten_thousand_live_actors() {
     let began = std::time::Instant::now();
     let (live, slots) = many_streams(1_000_000, 10_000).await;
-    println!("2,000,000 commands in {:?}; at most {live} live, {slots} slots", began.elapsed());
+    println!(
+        "2,000,000 commands in {:?}; at most {live} live, {slots} slots",
+        began.elapsed()
+    );
     assert!(live <= 10_000 + 64, "{live} were live");
     assert!(slots <= 10_000 + 1_000, "{slots} slots");
 }
@@ -303,11 +306,16 @@ impl Drop for Heavy {
     }
 }
 
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum HeavyEvent {
+    Grown { bytes: usize },
+}
+
 impl Aggregate for Heavy {
     const TYPE: &'static str = "heavy";
-    type Event = usize;
+    type Event = HeavyEvent;
 
-    fn apply(&mut self, bytes: &usize) {
+    fn apply(&mut self, HeavyEvent::Grown { bytes }: &HeavyEvent) {
         self.bytes = *bytes;
     }
 
@@ -324,7 +332,7 @@ impl Command for Grow {
     type Rejection = Never;
 
     fn decide(&self, _: &Heavy, _: &CommandContext) -> Decided<Self> {
-        Ok(Decision::event(self.0, ()))
+        Ok(Decision::event(HeavyEvent::Grown { bytes: self.0 }, ()))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::committed::Committed;
 use crate::query_error::QueryError;
 use crate::refusal::{NotRecorded, Refusal};
 use crate::slot::Slot;
-use crate::work::{CommandWork, QueryWork};
+use crate::work::{CommandOutcome, CommandWork, QueryWork};
 
 /// A handle on one aggregate of a [`Runtime`](crate::Runtime): the way to send it commands and to ask about its state.
 ///
@@ -94,11 +94,56 @@ impl<A: Aggregate> AggregateRef<A> {
         outcome
     }
 
+    /// Sends several commands in one call, each for itself: one that is rejected or fails does not touch the others. They
+    /// are decided in this order, though what others send may come in between, and the answers have this order too.
+    ///
+    /// It spares the caller a task, and a wake-up, for each command: what comes in by files, or from a network in packets,
+    /// goes in like this. For commands that take effect together or not at all, see
+    /// [`Runtime::transact`](crate::Runtime::transact).
+    ///
+    /// # Errors
+    /// For each command as for [`AggregateRef::send`]. With more commands than the limits allow in flight, those behind
+    /// wait for those before, or are refused, as the runtime's [`WhenFull`](crate::WhenFull) says.
+    pub async fn send_each<C>(
+        &self,
+        commands: Vec<C>,
+    ) -> Vec<Result<C::Reply, CommandError<C::Rejection>>>
+    where
+        C: Command<Aggregate = A>,
+    {
+        let mut accepted = Vec::with_capacity(commands.len());
+        for command in commands {
+            accepted.push(self.accept(command, CommandOptions::new()).await);
+        }
+        let mut outcomes = Vec::with_capacity(accepted.len());
+        for accepted in accepted {
+            let outcome = match accepted {
+                Ok(answered) => self.answer::<C>(answered).await,
+                Err(refused) => Err(refused),
+            };
+            outcomes.push(outcome.map(|committed| committed.reply));
+        }
+        outcomes
+    }
+
     async fn accept_and_await<C>(
         &self,
         command: C,
         options: CommandOptions,
     ) -> Result<Committed<C::Reply>, CommandError<C::Rejection>>
+    where
+        C: Command<Aggregate = A>,
+    {
+        let answered = self.accept(command, options).await?;
+        self.answer::<C>(answered).await
+    }
+
+    /// Takes a place, and decides the command or queues it.
+    async fn accept<C>(
+        &self,
+        command: C,
+        options: CommandOptions,
+    ) -> Result<oneshot::Receiver<CommandOutcome<C>>, CommandError<C::Rejection>>
     where
         C: Command<Aggregate = A>,
     {
@@ -120,6 +165,13 @@ impl<A: Aggregate> AggregateRef<A> {
             permit,
             answer,
         });
+        Ok(answered)
+    }
+
+    async fn answer<C>(&self, answered: oneshot::Receiver<CommandOutcome<C>>) -> CommandOutcome<C>
+    where
+        C: Command<Aggregate = A>,
+    {
         answered.await.unwrap_or_else(|_| {
             Err(CommandError::NotRecorded {
                 stream: self.slot.stream.clone(),

@@ -243,6 +243,22 @@ impl Runtime {
         transaction::run(&self.owner.shared, steps, options, Purpose::Record).await
     }
 
+    /// Runs several transactions in one call, each for itself: one that is rejected or fails does not touch the others.
+    /// They take effect in this order, though what others do may come in between, and the answers have this order too.
+    ///
+    /// It spares the caller a task, and a wake-up, for each transaction: what comes in by files, or from a network in
+    /// packets, goes in like this.
+    ///
+    /// # Errors
+    /// For each transaction as for [`Runtime::transact`]. With more of them than the limits allow in flight, those behind
+    /// wait for those before, or are refused, as [`WhenFull`](crate::WhenFull) says.
+    pub async fn transact_each<S: Steps>(
+        &self,
+        transactions: Vec<S>,
+    ) -> Vec<Result<S::Replies, TransactionError>> {
+        transaction::run_each(&self.owner.shared, transactions).await
+    }
+
     /// What the steps would lead to if they were executed now, in turn with the commands; a single
     /// [`AggregateRef::step`] will do. Nothing is recorded, and no state changes.
     ///

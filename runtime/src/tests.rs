@@ -1,6 +1,7 @@
 //! The runtime as its users see it, over stores that do as the test says.
 
 mod admission;
+mod batches;
 mod commands;
 mod concurrency;
 mod counter;

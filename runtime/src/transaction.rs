@@ -35,6 +35,7 @@ use std::sync::Arc;
 
 use foldhouse_store::{APPEND_STREAMS_MAX, Position};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 pub(crate) use self::coordinator::Purpose;
@@ -45,7 +46,7 @@ pub use self::steps::{Condition, Step, Steps};
 use self::coordinator::Coordinator;
 use self::participant::Participant;
 use self::plan::Plan;
-use self::settlement::Answer;
+use self::settlement::{Answer, Placed};
 use crate::admission::RuntimePlace;
 use crate::command_options::CommandOptions;
 use crate::refusal::NotRecorded;
@@ -67,13 +68,57 @@ pub struct Transacted<Replies> {
     pub command_id: Uuid,
 }
 
-/// Runs the steps; see [`Runtime::execute_all`](crate::Runtime::execute_all).
+/// Runs the steps; see [`Runtime::transact`](crate::Runtime::transact).
 pub(crate) async fn run<S: Steps>(
     shared: &Arc<Shared>,
     steps: S,
     options: CommandOptions,
     purpose: Purpose,
 ) -> Result<Transacted<S::Replies>, TransactionError> {
+    start(shared, steps, options, purpose).await?.finish().await
+}
+
+/// Runs several, each for itself; see [`Runtime::transact_each`](crate::Runtime::transact_each).
+pub(crate) async fn run_each<S: Steps>(
+    shared: &Arc<Shared>,
+    transactions: Vec<S>,
+) -> Vec<Result<S::Replies, TransactionError>> {
+    let mut started = Vec::with_capacity(transactions.len());
+    for steps in transactions {
+        let mut next = start(shared, steps, CommandOptions::new(), Purpose::Record).await;
+        // The order is kept: one that waits for its turn is decided before the next one is looked at.
+        if let Ok(Some(gathering)) = next.as_mut().map(|next| next.gathering.take()) {
+            // If it was cancelled its answer says so.
+            let _ = gathering.await;
+        }
+        started.push(next);
+    }
+    let mut outcomes = Vec::with_capacity(started.len());
+    for started in started {
+        let outcome = match started {
+            Ok(started) => started.finish().await,
+            Err(refused) => Err(refused),
+        };
+        outcomes.push(outcome.map(|transacted| transacted.replies));
+    }
+    outcomes
+}
+
+/// A transaction that was decided, or waits for its aggregates.
+struct Started<S: Steps> {
+    pending: S::Pending,
+    /// Ends when it is decided; none if it is already.
+    gathering: Option<JoinHandle<()>>,
+    answered: oneshot::Receiver<Result<Placed, TransactionError>>,
+}
+
+/// Takes the transaction's places, and decides it or lets it wait for its turn.
+async fn start<S: Steps>(
+    shared: &Arc<Shared>,
+    steps: S,
+    options: CommandOptions,
+    purpose: Purpose,
+) -> Result<Started<S>, TransactionError> {
     let mut plan = Plan::default();
     let pending = steps.enlist(&mut plan);
     let mut participants = plan.participants();
@@ -82,22 +127,30 @@ pub(crate) async fn run<S: Steps>(
     let (sender, answered) = oneshot::channel();
     let answer = Answer { place, sender };
     let coordinator = Coordinator::new(participants, options, purpose, answer);
-    if let Some(waiting) = coordinator.try_now() {
-        shared.tokio.spawn(waiting.gather());
-    }
-    let settled = answered
-        .await
-        .unwrap_or(Err(TransactionError::NotRecorded {
+    let waiting = coordinator.try_now();
+    let gathering = waiting.map(|waiting| shared.tokio.spawn(waiting.gather()));
+    Ok(Started {
+        pending,
+        gathering,
+        answered,
+    })
+}
+
+impl<S: Steps> Started<S> {
+    async fn finish(self) -> Result<Transacted<S::Replies>, TransactionError> {
+        let placed = self.answered.await;
+        let placed = placed.unwrap_or(Err(TransactionError::NotRecorded {
             reason: NotRecorded::ActorEnded,
         }))?;
-    match S::collect(pending) {
-        Some(replies) => Ok(Transacted {
-            replies,
-            position: settled.position,
-            command_id: settled.command_id,
-        }),
-        // Every step replies before its participant agrees.
-        None => Err(TransactionError::reply_missing(settled.command_id)),
+        match S::collect(self.pending) {
+            Some(replies) => Ok(Transacted {
+                replies,
+                position: placed.position,
+                command_id: placed.command_id,
+            }),
+            // Every step replies before its participant agrees.
+            None => Err(TransactionError::reply_missing(placed.command_id)),
+        }
     }
 }
 

@@ -2,7 +2,7 @@ mod command;
 mod query;
 mod unsettled;
 
-pub(crate) use command::CommandWork;
+pub(crate) use command::{CommandOutcome, CommandWork};
 pub(crate) use query::QueryWork;
 pub(crate) use unsettled::BUILT_ON_VOID;
 

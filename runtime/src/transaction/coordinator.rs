@@ -89,8 +89,8 @@ impl Coordinator {
     fn decide(mut self) {
         // An append on which one of them rests may have failed since it was borrowed. The store cannot tell once another
         // writer has taken the versions of what is gone.
-        let is_voided = |participant: &Box<dyn Participant>| participant.is_voided(false);
-        if self.participants.iter().any(is_voided) {
+        let mut participants = self.participants.iter();
+        if participants.any(|participant| participant.is_voided(false)) {
             let reason = NotRecorded::Voided;
             return self.abort(TransactionError::NotRecorded { reason });
         }
@@ -160,8 +160,8 @@ impl Coordinator {
 
     /// Records nothing, and gives the outcome when everything that it rested on is durable.
     fn confirm(mut self, command_id: Uuid, outcome: Result<(), TransactionError>) {
-        let is_durable = |participant: &Box<dyn Participant>| participant.is_durable();
-        let is_durable = self.participants.iter().all(is_durable);
+        let mut participants = self.participants.iter();
+        let is_durable = participants.all(|participant| participant.is_durable());
         let streams = match is_durable {
             true => SmallVec::new(),
             false => self.parts(),

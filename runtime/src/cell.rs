@@ -25,8 +25,11 @@ use crate::transaction::Borrower;
 /// Events as they go to the store.
 pub(crate) type Encoded = SmallVec<[NewEvent; 1]>;
 
-/// How often the room that a state takes is looked at.
-const MEASURED_EVERY_EVENTS: u64 = 64;
+/// Whether the room that a state takes is looked at on the way from one version to the other: at 1, 2, 4, ... and then
+/// every 64 events.
+fn is_measured(before: u64, after: u64) -> bool {
+    before / 64 != after / 64 || (after < 64 && before.leading_zeros() != after.leading_zeros())
+}
 
 /// An aggregate's state in memory, which runs ahead of what is durable.
 pub(crate) struct Cell<A: Aggregate> {
@@ -166,10 +169,7 @@ impl<A: Aggregate> Cell<A> {
         .map_err(panic_message)?;
         let before = self.version.get();
         self.version = Version::new(before.saturating_add(events.len() as u64));
-        // Now and then, and only where it is asked for.
-        if self.version.get() / MEASURED_EVERY_EVENTS != before / MEASURED_EVERY_EVENTS
-            && self.slot.shared.residency.measures()
-        {
+        if self.slot.shared.residency.measures() && is_measured(before, self.version.get()) {
             self.slot.resized(self.slot.state_bytes(&self.state));
         }
         Ok(())

@@ -45,6 +45,15 @@ fn counter(runtime: &Runtime) -> AggregateRef<Counter> {
     runtime.aggregate("acme", "1").unwrap()
 }
 
+/// Waits for a condition, and fails where it is not met for longer than a hang takes.
+async fn until(condition: impl Fn() -> bool) {
+    let waiting = std::time::Instant::now();
+    while !condition() {
+        assert!(waiting.elapsed() < PATIENCE, "it does not come to this");
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Lets every other task of a current-thread runtime run until it waits.
 async fn settle() {
     for _ in 0..100 {

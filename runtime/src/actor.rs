@@ -62,6 +62,15 @@ impl<A: Aggregate> Incarnation<A> {
         }
     }
 
+    /// Lives until it is to end.
+    pub(crate) async fn live(&mut self) -> Result<(), Ended> {
+        let outcome = self.run().await;
+        if let Err(ended) = &outcome {
+            self.slot.count_if_failure(ended);
+        }
+        outcome
+    }
+
     /// Handles what comes until it is to end.
     async fn run(&mut self) -> Result<(), Ended> {
         let mut worked = 0;
@@ -180,11 +189,7 @@ impl<A: Aggregate> Actor for AggregateActor<A> {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         if let Some(incarnation) = state {
-            let outcome = incarnation.run().await;
-            if let Err(ended) = &outcome {
-                incarnation.slot.count_if_failure(ended);
-            }
-            outcome?;
+            incarnation.live().await?;
         }
         // The end is told here: ractor would hand the state to the supervisor's mailbox first.
         *state = None;

@@ -6,3 +6,4 @@
 //! ```
 
 mod gate;
+mod slot;

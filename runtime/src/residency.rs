@@ -14,12 +14,13 @@
 mod idle;
 mod ring;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 pub(crate) use self::idle::passivate_idle;
 use self::ring::{Index, Ring};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ResidencyLimits {

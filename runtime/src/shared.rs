@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use crate::options::Options;
 use crate::projection::AnyProjection;
 use crate::residency::Residency;
 use crate::restarts::Restarts;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::watchdog::{StuckCommand, Watchdog};
 
 /// What all parts of one runtime share.

@@ -1,9 +1,12 @@
 use std::sync::{Arc, Weak};
 
-use ractor::{Actor, ActorRef};
+#[cfg(not(shuttle))]
+use ractor::Actor;
 
 use super::{Phase, Slot};
-use crate::actor::{AggregateActor, Incarnation, Run};
+use crate::actor::Incarnation;
+#[cfg(not(shuttle))]
+use crate::actor::{AggregateActor, Run};
 use crate::aggregate::Aggregate;
 use crate::hydrate::hydrate;
 use crate::refusal::{NotRecorded, Refusal};
@@ -19,7 +22,10 @@ pub(super) fn start<A: Aggregate>(slot: &Arc<Slot<A>>, epoch: u64) {
         epoch,
         seat: Some(slot.shared.residency.arrive(weak)),
     };
+    #[cfg(not(shuttle))]
     slot.shared.tokio.spawn(starting.run());
+    #[cfg(shuttle)]
+    drop(shuttle::future::spawn(starting.run()));
 }
 
 /// A start under way. If it comes to nothing, for whatever reason, all that waits for the actor is answered.
@@ -55,29 +61,46 @@ impl<A: Aggregate> Starting<A> {
             seat.resize(slot.state_bytes(&hydrated.state));
         }
         let incarnation = Incarnation::new(Arc::clone(slot), self.epoch, hydrated);
-        let supervisor = slot.shared.supervisor.clone();
+        self.spawn(incarnation).await;
+    }
+
+    /// ractor's actors are not for shuttle to order: there the incarnation lives as a bare task.
+    #[cfg(shuttle)]
+    async fn spawn(mut self, mut incarnation: Incarnation<A>) {
+        if self.live() {
+            drop(shuttle::future::spawn(async move {
+                let _ = incarnation.live().await;
+            }));
+        }
+    }
+
+    #[cfg(not(shuttle))]
+    async fn spawn(mut self, incarnation: Incarnation<A>) {
+        let supervisor = self.slot.shared.supervisor.clone();
         match AggregateActor::spawn_linked(None, AggregateActor::new(), incarnation, supervisor)
             .await
         {
-            Ok((actor, _task)) => self.live(actor),
+            // It fails only if it has been killed meanwhile; its end then empties the slot.
+            Ok((actor, _task)) if self.live() => drop(actor.send_message(Run)),
+            Ok(_) => {}
             Err(error) => {
-                tracing::warn!(stream = %slot.stream, %error, "an aggregate's actor did not start");
+                tracing::warn!(stream = %self.slot.stream, %error, "an aggregate's actor did not start");
                 self.fail(&Refusal::NotRecorded(NotRecorded::ShuttingDown));
             }
         }
     }
 
-    fn live(mut self, actor: ActorRef<Run>) {
+    /// The actor is there. False if it is gone again.
+    fn live(&mut self) -> bool {
         let mut inbox = self.slot.inbox();
         if inbox.stillborn {
             drop(inbox);
-            return self.fail(&Refusal::NotRecorded(NotRecorded::ActorEnded));
+            self.fail(&Refusal::NotRecorded(NotRecorded::ActorEnded));
+            return false;
         }
         inbox.phase = Phase::Live;
         inbox.seat = self.seat.take();
-        drop(inbox);
-        // Fails only if it has been killed meanwhile; its end then empties the slot.
-        let _ = actor.send_message(Run);
+        true
     }
 
     fn fail(&self, refusal: &Refusal) {

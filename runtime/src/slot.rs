@@ -171,6 +171,7 @@ impl<A: Aggregate> Slot<A> {
         }
         if inbox.closed {
             inbox.phase = Phase::Ending;
+            // The aggregate is dropped behind the lock: its drop is the domain's.
             drop(inbox);
             return Poll::Ready(Turn::End(Ok(())));
         }

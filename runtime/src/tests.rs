@@ -2,6 +2,7 @@
 
 mod admission;
 mod batches;
+mod borrowing;
 mod commands;
 mod concurrency;
 mod counter;

@@ -205,7 +205,7 @@ impl<A: Aggregate> Slot<A> {
 
     fn empty_or_restart(self: &Arc<Self>, mut inbox: MutexGuard<'_, Inbox<A>>) {
         if inbox.queue.is_empty() {
-            inbox.phase = Phase::Empty;
+            inbox.empty();
             drop(inbox);
             self.shared.slot_emptied();
             return;

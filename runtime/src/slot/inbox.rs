@@ -74,6 +74,14 @@ impl<A: Aggregate> Inbox<A> {
         self.epoch
     }
 
+    /// There is no actor any more. A slot that somebody keeps a handle on takes no more room than it has to.
+    pub(super) fn empty(&mut self) {
+        self.phase = Phase::Empty;
+        self.awake = false;
+        self.queue = VecDeque::new();
+        self.waker = None;
+    }
+
     pub(super) fn sleep(&mut self, waker: &Waker) {
         self.awake = false;
         match &mut self.waker {

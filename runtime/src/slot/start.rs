@@ -108,9 +108,8 @@ impl<A: Aggregate> Starting<A> {
         if inbox.epoch != self.epoch || !matches!(inbox.phase, Phase::Starting) {
             return;
         }
-        inbox.phase = Phase::Empty;
-        inbox.awake = false;
         let waiting = std::mem::take(&mut inbox.queue);
+        inbox.empty();
         drop(inbox);
         // Before the answers: they drop what is the user's, and a panic in there must not leave the slot counted. A
         // shutdown waits for the permits that are still out.

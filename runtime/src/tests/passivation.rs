@@ -358,6 +358,27 @@ async fn states_are_bounded_in_bytes_and_a_handle_keeps_none_in_memory() {
     assert_eq!(HEAVY.load(Ordering::SeqCst), 0);
 }
 
+#[test]
+fn a_handle_on_what_is_not_in_memory_takes_less_than_half_a_kibibyte() {
+    let slot = size_of::<crate::slot::Slot<Counter>>();
+    assert!(slot <= 400, "{slot} bytes");
+}
+
+/// `cargo test --release -p foldhouse --lib -- --ignored --nocapture showing_what_is_decided`
+#[test]
+#[ignore = "a figure, and only in a release build"]
+fn showing_what_is_decided_costs_nanoseconds() {
+    const TIMES: u32 = 50_000_000;
+    let began = std::time::Instant::now();
+    for turn in 0..TIMES {
+        let deciding = crate::watchdog::deciding(turn as usize | 1, "a command");
+        std::hint::black_box(&deciding);
+    }
+    let each = began.elapsed() / TIMES;
+    println!("{each:?} to show and to clear what is decided");
+    assert!(each < Duration::from_nanos(20), "{each:?}");
+}
+
 #[tokio::test]
 async fn a_shutdown_comes_to_its_end_while_aggregates_are_passivated() {
     for turns in 0..60 {

@@ -41,7 +41,7 @@ impl<A: Aggregate> Starting<A> {
         if let Leave::No(parked) = slot.until_backed_off().await {
             return self.fail(&Refusal::Parked(parked));
         }
-        let hydrated = match hydrate::<A>(&*slot.shared.store, &slot.stream).await {
+        let hydrated = match hydrate(slot).await {
             Ok(hydrated) => hydrated,
             Err(refusal) => {
                 tracing::warn!(stream = %slot.stream, reason = %refusal, "an aggregate could not be hydrated");

@@ -14,6 +14,9 @@ mod durable_writes;
 mod format;
 mod format_reader;
 mod index_damage;
+mod once;
+#[cfg(target_os = "linux")]
+mod overload;
 #[cfg(target_os = "linux")]
 mod power;
 mod processes;

@@ -7,11 +7,13 @@
 //! | `events.rs` | what is recorded |
 //! | `item.rs` | the state, and what each event does to it |
 //! | `commands.rs` | what can be asked, and the rules |
+//! | `idempotent.rs` | the commands' names, under which a retry takes effect once |
 //! | `rejections.rs` | how the rules say no |
 //! | `stock.rs` | the read model row: the stock level of an item |
 
 mod commands;
 mod events;
+mod idempotent;
 mod item;
 mod quantity;
 mod rejections;

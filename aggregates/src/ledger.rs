@@ -6,6 +6,7 @@
 //! | `events.rs` | what is recorded |
 //! | `account.rs` | the state, and what each event does to it |
 //! | `commands.rs` | what can be asked, and the rules |
+//! | `idempotent.rs` | the commands' names, under which a retry takes effect once |
 //! | `rejections.rs` | how the rules say no |
 //! | `balances.rs` | the read model row: the balance of an account |
 //! | `trial_balance.rs` | the trial balance over such rows |
@@ -14,6 +15,7 @@ mod account;
 mod balances;
 mod commands;
 mod events;
+mod idempotent;
 mod rejections;
 mod terms;
 mod trial_balance;

@@ -6,10 +6,63 @@ use foldhouse_store::Store;
 
 pub(crate) use self::gate::Gate;
 use crate::aggregate::Aggregate;
-use crate::options::WhenFull;
+use crate::deadline::{Expired, Expiry};
+use crate::options::{Options, WhenFull};
 use crate::refusal::Overloaded;
 use crate::shared::Shared;
 use crate::slot::Slot;
+
+/// How a caller waits for a place.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Patience {
+    /// The runtime's own choice if it says nothing.
+    pub(crate) when_full: Option<WhenFull>,
+    pub(crate) until: Expiry,
+}
+
+/// Why a caller was not let in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum NotAdmitted {
+    Overloaded(Overloaded),
+    Expired,
+}
+
+impl From<Expired> for NotAdmitted {
+    fn from(Expired: Expired) -> Self {
+        Self::Expired
+    }
+}
+
+impl Patience {
+    /// Enters, or says that there is no place.
+    async fn enter(self, gate: &Gate, options: &Options) -> Result<bool, Expired> {
+        if gate.try_enter() {
+            return Ok(true);
+        }
+        match self.when_full.unwrap_or(options.when_full) {
+            WhenFull::Refuse => Ok(false),
+            WhenFull::Wait => self.until.wait_for(gate.enter()).await.map(|()| true),
+        }
+    }
+
+    async fn enter_aggregate<A: Aggregate>(self, slot: &Slot<A>) -> Result<(), NotAdmitted> {
+        let gate = &slot.admission;
+        if self.enter(gate, &slot.shared.options).await? {
+            return Ok(());
+        }
+        let limit = gate.limit();
+        Err(NotAdmitted::Overloaded(Overloaded::Aggregate { limit }))
+    }
+
+    async fn enter_runtime(self, shared: &Shared) -> Result<(), NotAdmitted> {
+        let gate = &shared.admission;
+        if self.enter(gate, &shared.options).await? {
+            return Ok(());
+        }
+        let limit = gate.limit();
+        Err(NotAdmitted::Overloaded(Overloaded::Runtime { limit }))
+    }
+}
 
 /// The right to have one command or query in flight, at one aggregate and in the runtime.
 ///
@@ -38,16 +91,9 @@ impl<A: Aggregate> Place<A> {
         slot.admission.try_enter().then(|| Self(Arc::clone(slot)))
     }
 
-    pub(crate) async fn take(
-        slot: &Arc<Slot<A>>,
-        when_full: Option<WhenFull>,
-    ) -> Result<Self, Overloaded> {
-        let when_full = when_full.unwrap_or(slot.shared.options.when_full);
-        if enter(&slot.admission, when_full).await {
-            return Ok(Self(Arc::clone(slot)));
-        }
-        let limit = slot.admission.limit();
-        Err(Overloaded::Aggregate { limit })
+    pub(crate) async fn take(slot: &Arc<Slot<A>>, patience: Patience) -> Result<Self, NotAdmitted> {
+        patience.enter_aggregate(slot).await?;
+        Ok(Self(Arc::clone(slot)))
     }
 }
 
@@ -64,14 +110,10 @@ pub(crate) struct RuntimePlace(Arc<Shared>);
 impl RuntimePlace {
     pub(crate) async fn take(
         shared: &Arc<Shared>,
-        when_full: Option<WhenFull>,
-    ) -> Result<Self, Overloaded> {
-        let when_full = when_full.unwrap_or(shared.options.when_full);
-        if enter(&shared.admission, when_full).await {
-            return Ok(Self(Arc::clone(shared)));
-        }
-        let limit = shared.admission.limit();
-        Err(Overloaded::Runtime { limit })
+        patience: Patience,
+    ) -> Result<Self, NotAdmitted> {
+        patience.enter_runtime(shared).await?;
+        Ok(Self(Arc::clone(shared)))
     }
 }
 
@@ -87,22 +129,11 @@ impl Drop for RuntimePlace {
     }
 }
 
-async fn enter(gate: &Gate, when_full: WhenFull) -> bool {
-    if gate.try_enter() {
-        return true;
-    }
-    if when_full == WhenFull::Refuse {
-        return false;
-    }
-    gate.enter().await;
-    true
-}
-
 /// Takes a permit. The aggregate's limit comes first: who waits there must not hold a place in the runtime.
 pub(crate) async fn admit<A: Aggregate>(
     slot: &Arc<Slot<A>>,
-    when_full: Option<WhenFull>,
-) -> Result<Permit<A>, Overloaded> {
+    patience: Patience,
+) -> Result<Permit<A>, NotAdmitted> {
     let shared = &slot.shared;
     if slot.admission.try_enter() {
         if shared.admission.try_enter() {
@@ -111,22 +142,9 @@ pub(crate) async fn admit<A: Aggregate>(
         slot.admission.leave();
     }
     // Off the path of all who need not wait.
-    let refuse = when_full.unwrap_or(shared.options.when_full) == WhenFull::Refuse;
-    if refuse && !slot.admission.try_enter() {
-        let limit = slot.admission.limit();
-        return Err(Overloaded::Aggregate { limit });
-    }
-    if !refuse {
-        slot.admission.enter().await;
-    }
+    patience.enter_aggregate(slot).await?;
     let here = Entered(&slot.admission);
-    if refuse && !shared.admission.try_enter() {
-        let limit = shared.admission.limit();
-        return Err(Overloaded::Runtime { limit });
-    }
-    if !refuse {
-        shared.admission.enter().await;
-    }
+    patience.enter_runtime(shared).await?;
     here.keep();
     Ok(Permit(Arc::clone(slot)))
 }

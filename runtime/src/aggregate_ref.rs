@@ -1,3 +1,5 @@
+mod once;
+
 use std::sync::Arc;
 
 use foldhouse_store::{StreamId, Version};
@@ -5,12 +7,14 @@ use tokio::sync::oneshot;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use crate::admission::admit;
+use crate::admission::{Patience, Permit, admit};
 use crate::aggregate::Aggregate;
-use crate::command::Command;
+use crate::command::{Command, CommandMeta};
 use crate::command_error::CommandError;
-use crate::command_options::CommandOptions;
+use crate::command_options::{CommandOptions, QueryOptions};
 use crate::committed::Committed;
+use crate::deadline::Expiry;
+use crate::once::{Forgotten, Keeping};
 use crate::query_error::QueryError;
 use crate::refusal::{NotRecorded, Refusal};
 use crate::slot::Slot;
@@ -69,13 +73,7 @@ impl<A: Aggregate> AggregateRef<A> {
         C: Command<Aggregate = A>,
     {
         let options = options.into();
-        let span = tracing::debug_span!(
-            "command",
-            stream = %self.slot.stream,
-            command = std::any::type_name::<C>(),
-            version = Empty,
-            position = Empty,
-        );
+        let span = self.command_span::<C>();
         // With nobody listening a command costs one check of the level, and nothing is carried along.
         if span.is_disabled() {
             return self.accept_and_await(command, options).await;
@@ -84,14 +82,18 @@ impl<A: Aggregate> AggregateRef<A> {
             .accept_and_await(command, options)
             .instrument(span.clone())
             .await;
-        match &outcome {
-            Ok(committed) => {
-                span.record("version", committed.version.get());
-                span.record("position", committed.position.get());
-            }
-            Err(error) => span.in_scope(|| tracing::debug!(%error, "not committed")),
-        }
+        note(&span, &outcome);
         outcome
+    }
+
+    fn command_span<C: Command>(&self) -> tracing::Span {
+        tracing::debug_span!(
+            "command",
+            stream = %self.slot.stream,
+            command = std::any::type_name::<C>(),
+            version = Empty,
+            position = Empty,
+        )
     }
 
     /// Sends several commands in one call, each for itself: one that is rejected or fails does not touch the others. They
@@ -147,25 +149,38 @@ impl<A: Aggregate> AggregateRef<A> {
     where
         C: Command<Aggregate = A>,
     {
-        let stream = || self.slot.stream.clone();
-        let permit = admit(&self.slot, options.when_full)
+        let patience = options.patience();
+        let permit = self
+            .admit(patience)
             .await
-            .map_err(|limit| match self.slot.shared.is_closing() {
-                true => CommandError::refused(&stream(), shutting_down()),
-                false => CommandError::Overloaded {
-                    stream: stream(),
-                    limit,
-                },
-            })?;
+            .map_err(|refusal| CommandError::refused(self.stream(), refusal))?;
+        let forgotten = Forgotten(options.command_id);
+        Ok(self.hand_in(command, forgotten, options.meta, patience.until, permit))
+    }
+
+    /// Decides a command that has its place, or queues it.
+    fn hand_in<C, K>(
+        &self,
+        command: C,
+        keeping: K,
+        meta: Option<Box<CommandMeta>>,
+        until: Expiry,
+        permit: Permit<A>,
+    ) -> oneshot::Receiver<CommandOutcome<C>>
+    where
+        C: Command<Aggregate = A>,
+        K: Keeping<C>,
+    {
         let (answer, answered) = oneshot::channel();
         self.slot.handle(CommandWork {
             command,
-            command_id: options.command_id,
-            meta: options.meta,
+            keeping,
+            meta,
+            until,
             permit,
             answer,
         });
-        Ok(answered)
+        answered
     }
 
     async fn answer<C>(&self, answered: oneshot::Receiver<CommandOutcome<C>>) -> CommandOutcome<C>
@@ -192,7 +207,19 @@ impl<A: Aggregate> AggregateRef<A> {
         F: FnOnce(&A) -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.ask(move |state, _version| query(state)).await
+        self.query_with(query, QueryOptions::new()).await
+    }
+
+    /// The same with a choice to wait for a place or not, or a deadline.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub async fn query_with<R, F>(&self, query: F, options: QueryOptions) -> Result<R, QueryError>
+    where
+        F: FnOnce(&A) -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.ask(move |state, _version| query(state), options).await
     }
 
     /// The aggregate's version, in turn with the commands.
@@ -200,7 +227,8 @@ impl<A: Aggregate> AggregateRef<A> {
     /// # Errors
     /// See [`QueryError`].
     pub async fn version(&self) -> Result<Version, QueryError> {
-        self.ask(|_state, version| version).await
+        self.ask(|_state, version| version, QueryOptions::new())
+            .await
     }
 
     /// Lets the aggregate try again if it is parked ([`CommandError::Parked`]), and forgets its failures. True if it was.
@@ -208,24 +236,26 @@ impl<A: Aggregate> AggregateRef<A> {
         self.slot.shared.restarts.revive(&self.slot.stream)
     }
 
-    async fn ask<R, F>(&self, query: F) -> Result<R, QueryError>
+    async fn admit(&self, patience: Patience) -> Result<Permit<A>, Refusal> {
+        admit(&self.slot, patience)
+            .await
+            .map_err(|reason| Refusal::not_admitted(reason, self.slot.shared.is_closing()))
+    }
+
+    async fn ask<R, F>(&self, query: F, options: QueryOptions) -> Result<R, QueryError>
     where
         F: FnOnce(&A, Version) -> R + Send + 'static,
         R: Send + 'static,
     {
-        let permit =
-            admit(&self.slot, None)
-                .await
-                .map_err(|limit| match self.slot.shared.is_closing() {
-                    true => QueryError::refused(&self.slot.stream, shutting_down()),
-                    false => QueryError::Overloaded {
-                        stream: self.slot.stream.clone(),
-                        limit,
-                    },
-                })?;
+        let patience = options.patience();
+        let permit = self
+            .admit(patience)
+            .await
+            .map_err(|refusal| QueryError::refused(self.stream(), refusal))?;
         let (answer, answered) = oneshot::channel();
         self.slot.handle(QueryWork {
             query,
+            until: patience.until,
             permit,
             answer,
         });
@@ -238,9 +268,18 @@ impl<A: Aggregate> AggregateRef<A> {
     }
 }
 
-/// While the runtime waits for its last answers nobody is let in: a limit is not what to tell then.
-fn shutting_down() -> Refusal {
-    Refusal::NotRecorded(NotRecorded::ShuttingDown)
+/// What a command came to, for whoever listens.
+fn note<T, R: std::fmt::Display>(
+    span: &tracing::Span,
+    outcome: &Result<Committed<T>, CommandError<R>>,
+) {
+    match outcome {
+        Ok(committed) => {
+            span.record("version", committed.version.get());
+            span.record("position", committed.position.get());
+        }
+        Err(error) => span.in_scope(|| tracing::debug!(%error, "not committed")),
+    }
 }
 
 impl<A: Aggregate> Clone for AggregateRef<A> {

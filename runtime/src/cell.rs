@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use foldhouse_store::{
-    Append, ExpectedVersion, NewEvent, OnSettled, Payload, Store, StreamAppend, Verdict, Version,
+    Append, CommandStamp, ExpectedVersion, NewEvent, OnSettled, Payload, Store, StreamAppend,
+    Verdict, Version,
 };
 use smallvec::SmallVec;
 use uuid::Uuid;
@@ -177,15 +178,20 @@ impl<A: Aggregate> Cell<A> {
 
     /// Submits events that are already applied. If they are refused, the state has what will never be there, and the
     /// actor ends before it decides anything on it: another writer's events could stand at the versions it counts on.
-    pub(crate) fn submit(&self, events: Encoded, settled: OnSettled) -> Result<(), Ended> {
+    pub(crate) fn submit(
+        &self,
+        events: Encoded,
+        stamp: Option<Box<CommandStamp>>,
+        settled: OnSettled,
+    ) -> Result<(), Ended> {
         let before = self.version.get().saturating_sub(events.len() as u64);
-        let append = self.append(Version::new(before), events);
+        let append = self.append(Version::new(before), events, stamp);
         self.unless_refused(self.store().submit(append, settled))
     }
 
     /// Asks the store to say when everything that the state rests on is durable.
     pub(crate) fn submit_check(&self, settled: OnSettled) -> Result<(), Ended> {
-        let append = self.append(self.version, SmallVec::new());
+        let append = self.append(self.version, SmallVec::new(), None);
         self.unless_refused(self.store().submit(append, settled))
     }
 
@@ -196,7 +202,12 @@ impl<A: Aggregate> Cell<A> {
         }
     }
 
-    fn append(&self, expected: Version, events: Encoded) -> Append {
+    fn append(
+        &self,
+        expected: Version,
+        events: Encoded,
+        command: Option<Box<CommandStamp>>,
+    ) -> Append {
         let part = StreamAppend {
             stream: self.slot.stream.clone(),
             expected: ExpectedVersion::Exact(expected),
@@ -204,10 +215,7 @@ impl<A: Aggregate> Cell<A> {
         };
         let mut streams = SmallVec::new();
         streams.push(part);
-        Append {
-            streams,
-            command: None,
-        }
+        Append { streams, command }
     }
 
     /// A snapshot of the state as it is now, if one is due. To be saved once the last of `events` is durable.

@@ -4,6 +4,7 @@ use foldhouse_store::{AppendError, Fault, InvalidAppend, StreamId, Version};
 use uuid::Uuid;
 
 use crate::event_codec::EventCodecError;
+use crate::outcome::OutcomeError;
 use crate::parked::ParkedAggregate;
 use crate::refusal::{NotRecorded, Overloaded, PanickedIn, Refusal, UnreadableStream};
 
@@ -35,6 +36,15 @@ pub enum CommandError<R> {
         /// Which limit is reached.
         limit: Overloaded,
     },
+    /// Its deadline passed before it was decided. Nothing was recorded; retry with a later deadline, or not at all.
+    #[error(
+        "the deadline of a command for {stream} passed before it was decided; \
+         nothing was recorded: a retry is safe"
+    )]
+    Expired {
+        /// The stream.
+        stream: StreamId,
+    },
     /// Nothing was recorded, and a retry is safe.
     #[error("nothing was recorded for {stream}, a retry is safe: {reason}")]
     NotRecorded {
@@ -44,7 +54,8 @@ pub enum CommandError<R> {
         reason: NotRecorded,
     },
     /// The write failed half way: the events may or may not be there when the store is opened again. Then look for
-    /// [`event_id`](crate::event_id) of this command and stream before sending it again.
+    /// [`event_id`](crate::event_id) of this command and stream before sending it again. One that was sent with
+    /// [`send_once`](crate::AggregateRef::send_once) is simply sent again.
     #[error(
         "it is unknown whether command {command_id} was recorded for {stream}; \
          reopen the store and look for its event ids: {fault}"
@@ -56,6 +67,31 @@ pub enum CommandError<R> {
         command_id: Uuid,
         /// What failed.
         fault: Fault,
+    },
+    /// Another command was recorded under this id before: for another aggregate, of another kind, or with another content.
+    /// This one was not recorded and never will be under this id; give it one of its own.
+    #[error(
+        "another command was recorded under the id {command_id} before; the one for {stream} was not: \
+         give it an id of its own"
+    )]
+    CommandIdReused {
+        /// The stream of this command.
+        stream: StreamId,
+        /// The id.
+        command_id: Uuid,
+    },
+    /// The command was recorded before, but the reply of that time cannot be read. It is not decided again. Keep the
+    /// reply's type readable, or take the effect from the aggregate's state.
+    #[error(
+        "command {command_id} for {stream} was recorded before, but its reply cannot be read: {error}"
+    )]
+    UnreadableReply {
+        /// The stream.
+        stream: StreamId,
+        /// The command's id.
+        command_id: Uuid,
+        /// What does not fit.
+        error: String,
     },
     /// The aggregate cannot be brought back from its stream. Nothing was recorded.
     #[error("nothing was recorded: {0}")]
@@ -84,7 +120,7 @@ pub enum CommandError<R> {
     },
 }
 
-/// Why the events of a command cannot be recorded.
+/// Why a command cannot be recorded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidEvents {
@@ -94,6 +130,14 @@ pub enum InvalidEvents {
     /// The store refuses them.
     #[error(transparent)]
     Append(#[from] InvalidAppend),
+    /// What a command that takes effect once is recorded with cannot be written down.
+    #[error("the {what} cannot be written down: {error}")]
+    Unwritable {
+        /// What: `command` or `reply`.
+        what: &'static str,
+        /// Why not.
+        error: String,
+    },
 }
 
 impl<R> CommandError<R> {
@@ -102,7 +146,10 @@ impl<R> CommandError<R> {
     pub fn is_retry_safe(&self) -> bool {
         matches!(
             self,
-            Self::Conflict { .. } | Self::Overloaded { .. } | Self::NotRecorded { .. }
+            Self::Conflict { .. }
+                | Self::Overloaded { .. }
+                | Self::Expired { .. }
+                | Self::NotRecorded { .. }
         )
     }
 
@@ -120,8 +167,29 @@ impl<R> CommandError<R> {
                 stream: stream.clone(),
                 reason,
             },
+            Refusal::Overloaded(limit) => Self::Overloaded {
+                stream: stream.clone(),
+                limit,
+            },
+            Refusal::Expired => Self::Expired {
+                stream: stream.clone(),
+            },
             Refusal::Unreadable(unreadable) => Self::Unreadable(unreadable),
             Refusal::Parked(parked) => Self::Parked(parked),
+        }
+    }
+
+    pub(crate) fn from_outcome(stream: StreamId, error: OutcomeError) -> Self {
+        match error {
+            OutcomeError::OtherCommand { command_id } => {
+                Self::CommandIdReused { stream, command_id }
+            }
+            OutcomeError::UnreadableReply { command_id, error } => Self::UnreadableReply {
+                stream,
+                command_id,
+                error,
+            },
+            OutcomeError::Unavailable { reason, .. } => Self::NotRecorded { stream, reason },
         }
     }
 
@@ -166,6 +234,7 @@ pub(crate) fn not_recorded(error: AppendError) -> NotRecorded {
             queued_bytes,
             limit_bytes,
         },
+        AppendError::Duplicate { .. } => NotRecorded::RecordedBefore,
         AppendError::NotRecorded(fault) | AppendError::Unknown(fault) => fault.into(),
         other => NotRecorded::Store(other.to_string().into()),
     }

@@ -93,7 +93,7 @@ pub fn decode_event<A: Aggregate>(
     (event.stream.aggregate_type() == A::TYPE).then(|| decode::decode(event))
 }
 
-pub(crate) use decode::{decode, decode_value};
+pub(crate) use decode::{check_value, decode, decode_value};
 
 #[cfg(test)]
 mod tests;

@@ -104,6 +104,8 @@
 //! # Layout
 //!
 //! - The domain: [`Aggregate`], [`Event`], [`Command`], [`Decision`]; [`testing`] for given/when/then.
+//! - Commands that take effect once, however often they are sent: [`IdempotentCommand`], [`AggregateRef::send_once`],
+//!   [`Runtime::transact_once`], [`Runtime::outcome`].
 //! - The runtime: [`Runtime`], [`AggregateRef`], [`CommandOptions`], [`Committed`].
 //! - Its answers when something fails: [`CommandError`], [`QueryError`], sorted by what the caller can do.
 //! - Read models: [`Projection`], [`Table`], [`ProjectionRef`].
@@ -122,6 +124,7 @@ pub mod semantics {}
 mod aggregate;
 mod command;
 mod event;
+mod idempotent_command;
 pub mod testing;
 
 // What a caller holds, and the answers it gets.
@@ -129,8 +132,10 @@ mod aggregate_ref;
 mod command_error;
 mod command_options;
 mod committed;
+mod deadline;
 mod options;
 mod parked;
+mod outcome;
 mod projection;
 mod query_error;
 mod refusal;
@@ -149,6 +154,7 @@ mod event_id;
 mod hydrate;
 mod residency;
 mod restarts;
+mod once;
 mod shared;
 mod slot;
 mod snapshots;
@@ -175,12 +181,15 @@ pub use aggregate::Aggregate;
 pub use aggregate_ref::AggregateRef;
 pub use command::{Command, CommandContext, CommandMeta, Decided, Decision, EventOf, Never};
 pub use command_error::{CommandError, InvalidEvents};
-pub use command_options::CommandOptions;
+pub use command_options::{CommandOptions, QueryOptions};
 pub use committed::Committed;
+pub use deadline::Deadline;
 pub use event::Event;
 pub use event_codec::{EVENT_PAYLOAD_BYTES_MAX, EventCodecError, NESTING_DEPTH_MAX, decode_event};
 pub use event_id::event_id;
+pub use idempotent_command::IdempotentCommand;
 pub use options::{RuntimeBuilder, WhenFull};
+pub use outcome::{Outcome, OutcomeError};
 pub use parked::ParkedAggregate;
 pub use projection::{
     ParkedEvent, ProjectError, Projection, ProjectionError, ProjectionRef, ProjectionStatus,
@@ -192,7 +201,8 @@ pub use runtime::{AddressError, Runtime, StartError};
 pub use shutdown::{ProjectionReport, ShutdownIncomplete, ShutdownReport};
 pub use snapshots::SNAPSHOT_BYTES_MAX;
 pub use transaction::{
-    Condition, Step, Steps, TRANSACTION_AGGREGATES_MAX, Transacted, TransactionError,
+    Condition, IdempotentSteps, Step, Steps, TRANSACTION_AGGREGATES_MAX, Transacted,
+    TransactionError,
 };
 pub use watchdog::StuckCommand;
 

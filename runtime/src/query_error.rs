@@ -9,13 +9,19 @@ use crate::refusal::{NotRecorded, Overloaded, PanickedIn, Refusal, UnreadableStr
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueryError {
-    /// Too much is in flight, and the runtime is set not to wait. Retry later.
+    /// Too much is in flight, and the caller chose not to wait. Retry later.
     #[error("{limit}; the query of {stream} was not run: retry later")]
     Overloaded {
         /// The stream.
         stream: StreamId,
         /// Which limit is reached.
         limit: Overloaded,
+    },
+    /// Its deadline passed before it was run. Retry with a later deadline, or not at all.
+    #[error("the deadline of a query of {stream} passed before it was run: a retry is safe")]
+    Expired {
+        /// The stream.
+        stream: StreamId,
     },
     /// The state could not be had, or what it rested on was not recorded. A retry is safe.
     #[error("the query of {stream} has no answer, a retry is safe: {reason}")]
@@ -48,7 +54,10 @@ impl QueryError {
     /// Whether the same query may have an answer if it is sent again.
     #[must_use]
     pub fn is_retry_safe(&self) -> bool {
-        matches!(self, Self::Overloaded { .. } | Self::Unavailable { .. })
+        matches!(
+            self,
+            Self::Overloaded { .. } | Self::Expired { .. } | Self::Unavailable { .. }
+        )
     }
 
     pub(crate) fn refused(stream: &StreamId, refusal: Refusal) -> Self {
@@ -56,6 +65,13 @@ impl QueryError {
             Refusal::NotRecorded(reason) => Self::Unavailable {
                 stream: stream.clone(),
                 reason,
+            },
+            Refusal::Overloaded(limit) => Self::Overloaded {
+                stream: stream.clone(),
+                limit,
+            },
+            Refusal::Expired => Self::Expired {
+                stream: stream.clone(),
             },
             Refusal::Unreadable(unreadable) => Self::Unreadable(unreadable),
             Refusal::Parked(parked) => Self::Parked(parked),

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use foldhouse_store::{Damage, Fault, ReadError, StreamId, Version};
 
+use crate::admission::NotAdmitted;
 use crate::event_codec::EventCodecError;
 use crate::parked::ParkedAggregate;
 
@@ -12,6 +13,10 @@ pub enum NotRecorded {
     /// It was decided on top of an append that failed, and fell with it.
     #[error("it rested on an append that failed")]
     Voided,
+    /// Another one with its command id was recorded first, through another runtime over the same store. A retry gets the
+    /// outcome of that one.
+    #[error("another one with its command id was recorded first; a retry gets the outcome of that")]
+    RecordedBefore,
     /// The aggregate's actor ended before it came to it.
     #[error("the aggregate's actor ended before it came to it")]
     ActorEnded,
@@ -132,11 +137,22 @@ impl std::fmt::Display for PanickedIn {
 #[derive(Clone, Debug)]
 pub(crate) enum Refusal {
     NotRecorded(NotRecorded),
+    Overloaded(Overloaded),
+    Expired,
     Unreadable(Arc<UnreadableStream>),
     Parked(Arc<ParkedAggregate>),
 }
 
 impl Refusal {
+    /// Why nobody was let in. While the runtime waits for its last answers, a limit is not what to tell.
+    pub(crate) fn not_admitted(reason: NotAdmitted, is_closing: bool) -> Self {
+        match reason {
+            _ if is_closing => Self::NotRecorded(NotRecorded::ShuttingDown),
+            NotAdmitted::Overloaded(limit) => Self::Overloaded(limit),
+            NotAdmitted::Expired => Self::Expired,
+        }
+    }
+
     pub(crate) fn from_read(stream: &StreamId, error: ReadError) -> Self {
         match error {
             ReadError::Corrupt(damage) => Self::Unreadable(Arc::new(UnreadableStream::Damaged {
@@ -153,6 +169,8 @@ impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NotRecorded(reason) => reason.fmt(f),
+            Self::Overloaded(limit) => limit.fmt(f),
+            Self::Expired => f.write_str("the deadline passed"),
             Self::Unreadable(unreadable) => unreadable.fmt(f),
             Self::Parked(parked) => parked.fmt(f),
         }

@@ -3,19 +3,21 @@ use std::time::Duration;
 
 use foldhouse_store::{InvalidStreamId, Store, StreamId};
 use ractor::Actor;
+use uuid::Uuid;
 
 use crate::aggregate::Aggregate;
 use crate::aggregate_ref::AggregateRef;
 use crate::command_options::CommandOptions;
 use crate::directory::{Directory, OtherType};
 use crate::options::{Options, RuntimeBuilder};
+use crate::outcome::{Outcome, OutcomeError, settled_outcome};
 use crate::parked::ParkedAggregate;
 use crate::projection::{self, ProjectError, Projection, ProjectionRef};
 use crate::residency::passivate_idle;
 use crate::shared::Shared;
 use crate::shutdown::{self, ShutdownIncomplete, ShutdownReport};
 use crate::supervisor::Supervisor;
-use crate::transaction::{self, Purpose, Steps, Transacted, TransactionError};
+use crate::transaction::{self, IdempotentSteps, Purpose, Steps, Transacted, TransactionError};
 use crate::watchdog::StuckCommand;
 
 /// Aggregates as supervised actors over one store. A clone is cheap and is the same runtime.
@@ -164,6 +166,12 @@ impl Runtime {
         Arc::downgrade(&self.owner.shared.directory)
     }
 
+    /// How many ids of commands that take effect once are claimed.
+    #[cfg(test)]
+    pub(crate) fn claim_count(&self) -> usize {
+        self.owner.shared.claims.len()
+    }
+
     /// The store under the runtime.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
@@ -241,6 +249,57 @@ impl Runtime {
     ) -> Result<Transacted<S::Replies>, TransactionError> {
         let options = options.into();
         transaction::run(&self.owner.shared, steps, options, Purpose::Record).await
+    }
+
+    /// As [`Runtime::transact`], but the transaction takes effect once, however often it is sent with this id: also after a
+    /// crash, a timeout, a restart or a lost reply. A retry gets the replies that the first one got. All that is said at
+    /// [`AggregateRef::send_once`] holds here; the id stands for all steps, in their order, and the replies of all of them
+    /// together may take 64 KiB.
+    ///
+    /// # Errors
+    /// As for [`Runtime::transact`]; a retry is always safe. [`TransactionError::CommandIdReused`]: other steps, or a
+    /// single command, were recorded under this id. [`TransactionError::UnreadableReply`]: these were, but the replies
+    /// cannot be read any more.
+    pub async fn transact_once<S: IdempotentSteps>(
+        &self,
+        steps: S,
+        id: Uuid,
+    ) -> Result<S::Replies, TransactionError> {
+        self.transact_once_with(steps, id, CommandOptions::new())
+            .await
+            .map(|transacted| transacted.replies)
+    }
+
+    /// The same with facts to record with every event, a choice to wait or not, or a deadline; tells where the events
+    /// stand. The id is `id`, whatever the options say.
+    ///
+    /// # Errors
+    /// As for [`Runtime::transact_once`].
+    pub async fn transact_once_with<S: IdempotentSteps>(
+        &self,
+        steps: S,
+        id: Uuid,
+        options: impl Into<CommandOptions>,
+    ) -> Result<Transacted<S::Replies>, TransactionError> {
+        transaction::run_once(&self.owner.shared, steps, id, options.into()).await
+    }
+
+    /// What the command or transaction that was sent under this id (with [`AggregateRef::send_once`] or
+    /// [`Runtime::transact_once`]) came to: `None` if nothing was recorded under it, or it is not remembered any more. One
+    /// that is on its way in this runtime is waited for, so that `None` stays true until somebody sends it again.
+    ///
+    /// For a caller that knows the aggregate and the command's type, [`AggregateRef::outcome`] checks both.
+    ///
+    /// # Errors
+    /// See [`OutcomeError`].
+    pub async fn outcome(&self, command_id: Uuid) -> Result<Option<Outcome>, OutcomeError> {
+        settled_outcome(&self.owner.shared, command_id).await
+    }
+
+    /// A fresh command id from the runtime's clock: a UUID of version 7, which no other command has.
+    #[must_use]
+    pub fn new_command_id(&self) -> Uuid {
+        self.owner.shared.options.clock.new_id()
     }
 
     /// Runs several transactions in one call, each for itself: one that is rejected or fails does not touch the others.

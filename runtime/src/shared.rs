@@ -9,6 +9,7 @@ use tokio::sync::{Notify, Semaphore};
 use crate::admission::Gate;
 
 use crate::directory::Directory;
+use crate::once::Claims;
 use crate::options::Options;
 use crate::projection::AnyProjection;
 use crate::residency::Residency;
@@ -22,6 +23,8 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     /// Bounds the commands and queries in flight.
     pub(crate) admission: Gate,
+    /// The ids of commands on their way that are to take effect once.
+    pub(crate) claims: Claims,
     /// One permit for each snapshot that may be encoded and saved at a time.
     pub(crate) snapshots: Semaphore,
     pub(crate) directory: Arc<Directory>,
@@ -62,6 +65,7 @@ impl Shared {
         Self {
             store,
             admission: Gate::new(options.commands_in_flight_max),
+            claims: Claims::default(),
             snapshots: Semaphore::new(SNAPSHOTS_AT_A_TIME_MAX),
             residency: Arc::new(Residency::new(lifecycle.residency)),
             restarts: Restarts::new(lifecycle.restarts),

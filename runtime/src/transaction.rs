@@ -20,36 +20,42 @@
 //! - `loan`: a transaction's turn in a mailbox
 //! - `coordinator`: the transaction itself, which borrows, decides and gives back
 //! - `stake`: what a participant has at stake in the append
+//! - `once`: a transaction that takes effect once, by its `idempotent_steps` and its `seal`
 //! - `settlement`: the answer, held back until the append is durable
 
 mod coordinator;
 mod error;
+mod idempotent_steps;
 mod loan;
+mod once;
 mod participant;
 mod plan;
+mod seal;
 mod settlement;
 mod stake;
 mod steps;
 
 use std::sync::Arc;
 
-use foldhouse_store::{APPEND_STREAMS_MAX, Position};
+use foldhouse_store::{APPEND_STREAMS_MAX, Position, StreamId};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 pub(crate) use self::coordinator::Purpose;
 pub use self::error::TransactionError;
+pub use self::idempotent_steps::IdempotentSteps;
 pub(crate) use self::loan::Borrower;
+pub(crate) use self::once::run_once;
 pub use self::steps::{Condition, Step, Steps};
 
-use self::coordinator::Coordinator;
+use self::coordinator::{Coordinator, Terms};
 use self::participant::Participant;
 use self::plan::Plan;
 use self::settlement::{Answer, Placed};
-use crate::admission::RuntimePlace;
+use crate::admission::{NotAdmitted, Patience, RuntimePlace};
 use crate::command_options::CommandOptions;
-use crate::refusal::NotRecorded;
+use crate::refusal::{NotRecorded, Refusal};
 use crate::shared::Shared;
 
 /// The most aggregates that one transaction may touch.
@@ -121,19 +127,44 @@ async fn start<S: Steps>(
 ) -> Result<Started<S>, TransactionError> {
     let mut plan = Plan::default();
     let pending = steps.enlist(&mut plan);
-    let mut participants = plan.participants();
-    check(shared, &participants)?;
-    let place = admit(shared, &mut participants, &options).await?;
+    let patience = options.patience();
+    let (participants, place) = enter(shared, plan, patience).await?;
+    let terms = Terms {
+        options,
+        until: patience.until,
+        purpose,
+        seal: None,
+    };
     let (sender, answered) = oneshot::channel();
-    let answer = Answer { place, sender };
-    let coordinator = Coordinator::new(participants, options, purpose, answer);
-    let waiting = coordinator.try_now();
-    let gathering = waiting.map(|waiting| shared.tokio.spawn(waiting.gather()));
+    let answer = Answer {
+        place,
+        claim: None,
+        sender,
+    };
+    let gathering = begin(shared, Coordinator::new(participants, terms, answer));
     Ok(Started {
         pending,
         gathering,
         answered,
     })
+}
+
+/// Decides the transaction, or lets it wait for its turn.
+fn begin(shared: &Shared, coordinator: Coordinator) -> Option<JoinHandle<()>> {
+    let waiting = coordinator.try_now();
+    waiting.map(|waiting| shared.tokio.spawn(waiting.gather()))
+}
+
+/// Checks what is to be done, and takes all the places for it.
+async fn enter(
+    shared: &Arc<Shared>,
+    plan: Plan,
+    patience: Patience,
+) -> Result<(Vec<Box<dyn Participant>>, RuntimePlace), TransactionError> {
+    let mut participants = plan.participants();
+    check(shared, &participants)?;
+    let place = admit(shared, &mut participants, patience).await?;
+    Ok((participants, place))
 }
 
 impl<S: Steps> Started<S> {
@@ -179,26 +210,24 @@ fn check(
 async fn admit(
     shared: &Arc<Shared>,
     participants: &mut [Box<dyn Participant>],
-    options: &CommandOptions,
+    patience: Patience,
 ) -> Result<RuntimePlace, TransactionError> {
-    let refused = |limit, stream| match shared.is_closing() {
-        true => TransactionError::NotRecorded {
-            reason: NotRecorded::ShuttingDown,
-        },
-        false => TransactionError::Overloaded { stream, limit },
+    let refused = |reason: NotAdmitted, stream: &StreamId| {
+        let refusal = Refusal::not_admitted(reason, shared.is_closing());
+        TransactionError::refused(stream, refusal)
     };
     let mut first = None;
     for participant in participants {
         let stream = participant.stream().clone();
         if !participant.try_admit() {
             participant
-                .admit(options.when_full)
+                .admit(patience)
                 .await
-                .map_err(|limit| refused(limit, stream.clone()))?;
+                .map_err(|reason| refused(reason, &stream))?;
         }
         first.get_or_insert(stream);
     }
-    RuntimePlace::take(shared, options.when_full)
+    RuntimePlace::take(shared, patience)
         .await
-        .map_err(|limit| first.map_or(TransactionError::Empty, |stream| refused(limit, stream)))
+        .map_err(|reason| first.map_or(TransactionError::Empty, |stream| refused(reason, &stream)))
 }

@@ -1,4 +1,5 @@
 use foldhouse::{Command, CommandContext, Decision};
+use serde::Serialize;
 
 use super::events::{AdjustmentReason, InventoryEvent};
 use super::item::{InventoryItem, OPEN_RESERVATIONS_MAX};
@@ -11,7 +12,7 @@ use super::stock::StockLevel;
 use crate::memo::Memo;
 
 /// Takes goods in. The reply is the stock after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Receive {
     /// How many; not zero.
     pub quantity: Quantity,
@@ -54,7 +55,7 @@ impl Command for Receive {
 }
 
 /// Promises goods that are available. The reply is the name of the reservation, which [`Ship`] and [`Release`] take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Reserve {
     /// How many; not zero.
     pub quantity: Quantity,
@@ -104,7 +105,7 @@ impl Command for Reserve {
 }
 
 /// Takes a promise back; its goods are available again. The reply is the stock after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Release {
     /// Which promise, as a whole.
     pub reservation: ReservationId,
@@ -142,7 +143,7 @@ impl Command for Release {
 }
 
 /// Sends promised goods off. The reply is the stock after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Ship {
     /// Which promise, as a whole.
     pub reservation: ReservationId,
@@ -187,7 +188,7 @@ impl Command for Ship {
 }
 
 /// Brings the book to what is really on the shelf. The reply is the stock after it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Adjust {
     /// How many more (or fewer, below zero) there are than the book says; not zero.
     pub delta: i64,

@@ -51,6 +51,11 @@ pub(crate) fn decode<E: DeserializeOwned>(event: &RecordedEvent) -> Result<E, Ev
     })
 }
 
+/// Whether `bytes` are one value that could be read back.
+pub(crate) fn check_value(bytes: &[u8]) -> Result<(), String> {
+    check(bytes).map_err(|unsound| unsound.to_string())
+}
+
 /// Reads one value that fills `bytes` exactly.
 pub(crate) fn decode_value<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     // Unwind safe: nothing is left of a value that panics while it is read.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Aggregate, Command, CommandContext, Decision, EventOf, Never};
+use crate::{Aggregate, Command, CommandContext, Decision, EventOf, IdempotentCommand, Never};
 
 pub(super) const LIMIT: u64 = 1_000_000;
 
@@ -48,7 +48,7 @@ impl Aggregate for Counter {
 }
 
 /// Adds, and replies with the new count.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub(super) struct Add(pub(super) u64);
 
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -74,6 +74,10 @@ impl Command for Add {
             count => Ok(Decision::event(CounterEvent::Added { by }, count)),
         }
     }
+}
+
+impl IdempotentCommand for Add {
+    const NAME: &'static str = "add";
 }
 
 /// Adds 1 this often, as events of one command.

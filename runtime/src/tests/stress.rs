@@ -12,10 +12,10 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 /// Xorshift: the same seed gives the same run.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(super) fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -43,9 +43,9 @@ enum Told {
     Panic,
 }
 
-const COUNTERS: u64 = 3;
+pub(super) const COUNTERS: u64 = 3;
 
-fn at(runtime: &Runtime, counter: u64) -> AggregateRef<Counter> {
+pub(super) fn at(runtime: &Runtime, counter: u64) -> AggregateRef<Counter> {
     runtime.aggregate("acme", &counter.to_string()).unwrap()
 }
 

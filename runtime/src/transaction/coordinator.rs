@@ -6,10 +6,12 @@ use uuid::Uuid;
 
 use super::error::TransactionError;
 use super::participant::{Failed, Participant};
+use super::seal::Seal;
 use super::settlement::{Answer, Settlement};
 use crate::command::{CommandContext, CommandMeta};
 use crate::command_options::CommandOptions;
-use crate::refusal::NotRecorded;
+use crate::deadline::Expiry;
+use crate::refusal::{NotRecorded, Refusal};
 use crate::slot::Held;
 
 /// What a transaction is run for.
@@ -20,6 +22,15 @@ pub(crate) enum Purpose {
     DryRun,
 }
 
+/// How a transaction is to be carried out.
+pub(super) struct Terms {
+    pub(super) options: CommandOptions,
+    pub(super) until: Expiry,
+    pub(super) purpose: Purpose,
+    /// If it takes effect once.
+    pub(super) seal: Option<Box<Seal>>,
+}
+
 /// A transaction on its way: it borrows its aggregates, decides, and gives them back.
 ///
 /// If it is dropped on the way, the aggregates go back as they were, and its caller is told by the channel that closes.
@@ -28,22 +39,32 @@ pub(super) struct Coordinator {
     participants: Vec<Box<dyn Participant>>,
     command_id: Option<Uuid>,
     meta: Option<Box<CommandMeta>>,
+    until: Expiry,
     purpose: Purpose,
+    seal: Option<Box<Seal>>,
     answer: Answer,
 }
 
 impl Coordinator {
     pub(super) fn new(
         participants: Vec<Box<dyn Participant>>,
-        options: CommandOptions,
-        purpose: Purpose,
+        terms: Terms,
         answer: Answer,
     ) -> Self {
+        let Terms {
+            options,
+            until,
+            purpose,
+            seal,
+        } = terms;
+        let sealed_id = seal.as_ref().map(|seal| seal.id);
         Self {
             participants,
-            command_id: options.command_id,
+            command_id: sealed_id.or(options.command_id),
             meta: options.meta,
+            until,
             purpose,
+            seal,
             answer,
         }
     }
@@ -79,14 +100,22 @@ impl Coordinator {
             participant.warm();
         }
         for participant in &mut self.participants {
-            if let Err(refusal) = participant.borrow().await {
-                return self.abort(TransactionError::refused(refusal));
+            let borrowed = self.until.wait_for(participant.borrow()).await;
+            if let Err(refusal) = borrowed.unwrap_or(Err(Refusal::Expired)) {
+                let error = TransactionError::refused(participant.stream(), refusal);
+                return self.abort(error);
             }
         }
         self.decide();
     }
 
     fn decide(mut self) {
+        if self.until.has_passed()
+            && let Some(first) = self.participants.first()
+        {
+            let error = TransactionError::refused(first.stream(), Refusal::Expired);
+            return self.abort(error);
+        }
         // An append on which one of them rests may have failed since it was borrowed. The store cannot tell once another
         // writer has taken the versions of what is gone.
         let mut participants = self.participants.iter();
@@ -120,7 +149,8 @@ impl Coordinator {
                 return self.abort(TransactionError::InvalidEvents { stream, error });
             }
         }
-        if event_count == 0 || self.purpose == Purpose::DryRun {
+        let has_nothing = event_count == 0 && self.seal.is_none();
+        if has_nothing || self.purpose == Purpose::DryRun {
             return self.confirm(context.command_id, Ok(()));
         }
         self.record(&context);
@@ -129,6 +159,15 @@ impl Coordinator {
     /// Everyone agrees: the events of all go to the store in one append.
     fn record(mut self, context: &CommandContext) {
         // All that can fail comes before the first state is touched, but for `apply`.
+        let stamp = self.seal.as_ref().map(|seal| seal.stamp()).transpose();
+        let command = match (stamp, self.participants.first()) {
+            (Ok(command), _) => command,
+            (Err(error), Some(first)) => {
+                let stream = first.stream().clone();
+                return self.abort(TransactionError::InvalidEvents { stream, error });
+            }
+            (Err(_), None) => return self.abort(TransactionError::Empty),
+        };
         for participant in &mut self.participants {
             if let Err(error) = participant.encode(context) {
                 return self.abort(error);
@@ -148,7 +187,7 @@ impl Coordinator {
         }
         let append = Append {
             streams: self.parts(),
-            command: None,
+            command,
         };
         let held = self.hold();
         let store = Arc::clone(self.answer.store());

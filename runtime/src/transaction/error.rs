@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::participant::Rejection;
 use crate::command_error::{InvalidEvents, not_recorded};
+use crate::outcome::OutcomeError;
 use crate::parked::ParkedAggregate;
 use crate::refusal::{NotRecorded, Overloaded, PanickedIn, Refusal, UnreadableStream};
 use crate::transaction::TRANSACTION_AGGREGATES_MAX;
@@ -45,6 +46,15 @@ pub enum TransactionError {
         /// Which limit is reached.
         limit: Overloaded,
     },
+    /// Its deadline passed before it was decided. Retry with a later deadline, or not at all.
+    #[error(
+        "the deadline of a transaction passed before stream {stream} decided; \
+         nothing was recorded: a retry is safe"
+    )]
+    Expired {
+        /// The stream of the aggregate that it had come to.
+        stream: StreamId,
+    },
     /// Nothing was recorded, and a retry is safe.
     #[error("nothing was recorded, a retry is safe: {reason}")]
     NotRecorded {
@@ -52,7 +62,8 @@ pub enum TransactionError {
         reason: NotRecorded,
     },
     /// The write failed half way: the events of all steps are there, or of none, when the store is opened again. Then
-    /// look for an [`event_id`](crate::event_id) of the transaction before sending it again.
+    /// look for an [`event_id`](crate::event_id) of the transaction before sending it again. One that was sent with
+    /// [`transact_once`](crate::Runtime::transact_once) is simply sent again.
     #[error(
         "it is unknown whether transaction {command_id} was recorded; reopen the store and look for its event ids: {fault}"
     )]
@@ -61,6 +72,31 @@ pub enum TransactionError {
         command_id: Uuid,
         /// What failed.
         fault: Fault,
+    },
+    /// Another transaction or command was recorded under this id before. This one was not and never will be under this
+    /// id; give it one of its own.
+    #[error(
+        "another transaction or command was recorded under the id {command_id} before; \
+         this one (stream {stream}) was not: give it an id of its own"
+    )]
+    CommandIdReused {
+        /// The first of this transaction's streams.
+        stream: StreamId,
+        /// The id.
+        command_id: Uuid,
+    },
+    /// The transaction was recorded before, but the replies of that time cannot be read. It is not decided again. Keep
+    /// the replies' types readable, or take the effect from the aggregates' states.
+    #[error(
+        "transaction {command_id} (stream {stream}) was recorded before, but its replies cannot be read: {error}"
+    )]
+    UnreadableReply {
+        /// The first of its streams.
+        stream: StreamId,
+        /// Its id.
+        command_id: Uuid,
+        /// What does not fit.
+        error: String,
     },
     /// One of the aggregates cannot be brought back from its stream.
     #[error("nothing was recorded: {0}")]
@@ -111,7 +147,10 @@ impl TransactionError {
     pub fn is_retry_safe(&self) -> bool {
         matches!(
             self,
-            Self::Conflict { .. } | Self::Overloaded { .. } | Self::NotRecorded { .. }
+            Self::Conflict { .. }
+                | Self::Overloaded { .. }
+                | Self::Expired { .. }
+                | Self::NotRecorded { .. }
         )
     }
 
@@ -132,11 +171,32 @@ impl TransactionError {
         }
     }
 
-    pub(super) fn refused(refusal: Refusal) -> Self {
+    pub(super) fn refused(stream: &StreamId, refusal: Refusal) -> Self {
         match refusal {
             Refusal::NotRecorded(reason) => Self::NotRecorded { reason },
+            Refusal::Overloaded(limit) => Self::Overloaded {
+                stream: stream.clone(),
+                limit,
+            },
+            Refusal::Expired => Self::Expired {
+                stream: stream.clone(),
+            },
             Refusal::Unreadable(unreadable) => Self::Unreadable(unreadable),
             Refusal::Parked(parked) => Self::Parked(parked),
+        }
+    }
+
+    pub(super) fn from_outcome(stream: StreamId, error: OutcomeError) -> Self {
+        match error {
+            OutcomeError::OtherCommand { command_id } => {
+                Self::CommandIdReused { stream, command_id }
+            }
+            OutcomeError::UnreadableReply { command_id, error } => Self::UnreadableReply {
+                stream,
+                command_id,
+                error,
+            },
+            OutcomeError::Unavailable { reason, .. } => Self::NotRecorded { reason },
         }
     }
 

@@ -11,12 +11,11 @@ use super::error::TransactionError;
 use super::loan::LoanWork;
 use super::stake::Stake;
 use crate::actor::Ended;
-use crate::admission::Place;
+use crate::admission::{NotAdmitted, Patience, Place};
 use crate::aggregate::Aggregate;
 use crate::cell::Encoded;
 use crate::command::{CommandContext, CommandMeta};
-use crate::options::WhenFull;
-use crate::refusal::{NotRecorded, Overloaded, PanickedIn, Refusal, panic_message};
+use crate::refusal::{NotRecorded, PanickedIn, Refusal, panic_message};
 use crate::shared::Shared;
 use crate::slot::{Borrowed, Held, Slot};
 
@@ -48,7 +47,7 @@ pub(super) trait Participant: Stake + Any {
     /// Takes a place if there is one at once.
     fn try_admit(&mut self) -> bool;
     /// Takes a place, as the caller chose.
-    fn admit(&mut self, when_full: Option<WhenFull>) -> BoxFuture<'_, Result<(), Overloaded>>;
+    fn admit(&mut self, patience: Patience) -> BoxFuture<'_, Result<(), NotAdmitted>>;
 
     /// Borrows the aggregate if it is idle.
     fn try_borrow(&mut self) -> bool;
@@ -230,9 +229,9 @@ impl<A: Aggregate> Participant for Enlisted<A> {
         self.place.is_some()
     }
 
-    fn admit(&mut self, when_full: Option<WhenFull>) -> BoxFuture<'_, Result<(), Overloaded>> {
+    fn admit(&mut self, patience: Patience) -> BoxFuture<'_, Result<(), NotAdmitted>> {
         Box::pin(async move {
-            self.place = Some(Place::take(&self.slot, when_full).await?);
+            self.place = Some(Place::take(&self.slot, patience).await?);
             Ok(())
         })
     }

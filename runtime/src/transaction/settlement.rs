@@ -11,6 +11,7 @@ use super::error::TransactionError;
 use super::participant::Participant;
 use crate::admission::RuntimePlace;
 use crate::command_error::not_recorded;
+use crate::once::Claim;
 use crate::refusal::{NotRecorded, panic_message};
 use crate::work::BUILT_ON_VOID;
 
@@ -24,6 +25,8 @@ pub(super) struct Placed {
 /// The way back to the caller, with the transaction's place in the runtime.
 pub(super) struct Answer {
     pub(super) place: RuntimePlace,
+    /// Of a transaction that takes effect once.
+    pub(super) claim: Option<Claim>,
     pub(super) sender: oneshot::Sender<Result<Placed, TransactionError>>,
 }
 
@@ -33,9 +36,14 @@ impl Answer {
     }
 
     pub(super) fn send(self, outcome: Result<Placed, TransactionError>) {
-        let Self { place, sender } = self;
-        // Before the answer, or who has it could still find the limit reached.
+        let Self {
+            place,
+            claim,
+            sender,
+        } = self;
+        // Before the answer, or who has it could still find the limit reached, or its id taken.
         drop(place);
+        drop(claim);
         // A caller that has gone wants no answer.
         let _ = sender.send(outcome);
     }
@@ -115,7 +123,7 @@ impl Settlement {
         };
         let decided = self.take_decided();
         match outcome {
-            Ok(appended) if self.is_voided() => self.fail_on_void(answer, &appended),
+            Ok(_) if self.is_voided() => self.fail_on_void(answer),
             Ok(appended) => {
                 for stake in &self.stakes {
                     stake.set_durable(self.records);
@@ -146,8 +154,8 @@ impl Settlement {
 
     /// Another writer's events have taken the versions of those that this was built on, so the store could not tell.
     /// What was only asked is void like the rest; what was recorded cannot be taken back.
-    fn fail_on_void(&mut self, answer: Answer, appended: &Appended) {
-        let error = if appended.event_count > 0 {
+    fn fail_on_void(&mut self, answer: Answer) {
+        let error = if self.records {
             tracing::error!(command_id = %self.command_id, BUILT_ON_VOID);
             TransactionError::Unknown {
                 command_id: self.command_id,

@@ -13,14 +13,14 @@ use crate::command::{Command, CommandContext};
 /// A command as one step of a transaction; made by [`AggregateRef::step`].
 #[must_use = "a step does nothing until it is executed with others"]
 pub struct Step<C: Command> {
-    aggregate: AggregateRef<C::Aggregate>,
-    command: C,
+    pub(super) aggregate: AggregateRef<C::Aggregate>,
+    pub(super) command: C,
 }
 
 /// A condition on an aggregate that a transaction only reads; made by [`AggregateRef::require`].
 #[must_use = "a condition does nothing until it is executed with others"]
 pub struct Condition<A: Aggregate, T, E> {
-    aggregate: AggregateRef<A>,
+    pub(super) aggregate: AggregateRef<A>,
     condition: Test<A, T, E>,
 }
 
@@ -91,9 +91,29 @@ impl<A: Aggregate> AggregateRef<A> {
     }
 }
 
-struct CommandStep<C: Command> {
+pub(super) struct CommandStep<C: Command> {
     command: C,
     reply: oneshot::Sender<C::Reply>,
+}
+
+impl<C: Command> CommandStep<C> {
+    /// Decides, and shows the reply before it is given.
+    pub(super) fn decide_and(
+        self,
+        state: &C::Aggregate,
+        context: &CommandContext,
+        show: impl FnOnce(&C::Reply),
+    ) -> Result<EventsOf<C::Aggregate>, Rejection> {
+        match self.command.decide(state, context) {
+            Ok(decision) => {
+                show(&decision.reply);
+                // Who has given up on the answer wants no reply, and the step counts all the same.
+                let _ = self.reply.send(decision.reply);
+                Ok(decision.events)
+            }
+            Err(rejection) => Err(Arc::new(rejection)),
+        }
+    }
 }
 
 impl<C: Command> Decide<C::Aggregate> for CommandStep<C> {
@@ -106,14 +126,21 @@ impl<C: Command> Decide<C::Aggregate> for CommandStep<C> {
         state: &C::Aggregate,
         context: &CommandContext,
     ) -> Result<EventsOf<C::Aggregate>, Rejection> {
-        match self.command.decide(state, context) {
-            Ok(decision) => {
-                // Who has given up on the answer wants no reply, and the step counts all the same.
-                let _ = self.reply.send(decision.reply);
-                Ok(decision.events)
-            }
-            Err(rejection) => Err(Arc::new(rejection)),
-        }
+        self.decide_and(state, context, |_| ())
+    }
+}
+
+impl<C: Command> Step<C> {
+    pub(super) fn into_parts(
+        self,
+    ) -> (
+        AggregateRef<C::Aggregate>,
+        CommandStep<C>,
+        oneshot::Receiver<C::Reply>,
+    ) {
+        let (reply, replied) = oneshot::channel();
+        let command = self.command;
+        (self.aggregate, CommandStep { command, reply }, replied)
     }
 }
 
@@ -122,12 +149,8 @@ impl<C: Command> Steps for Step<C> {
     type Pending = oneshot::Receiver<C::Reply>;
 
     fn enlist(self, plan: &mut Plan) -> Self::Pending {
-        let (reply, replied) = oneshot::channel();
-        let step = CommandStep {
-            command: self.command,
-            reply,
-        };
-        plan.add(self.aggregate.slot(), Box::new(step));
+        let (aggregate, step, replied) = self.into_parts();
+        plan.add(aggregate.slot(), Box::new(step));
         replied
     }
 
@@ -136,9 +159,32 @@ impl<C: Command> Steps for Step<C> {
     }
 }
 
-struct ConditionStep<A, T, E> {
+pub(super) struct ConditionStep<A, T, E> {
     condition: Test<A, T, E>,
     reply: oneshot::Sender<T>,
+}
+
+impl<A, T, E> ConditionStep<A, T, E>
+where
+    A: Aggregate,
+    E: Error + Send + Sync + 'static,
+{
+    /// Decides, and shows what was seen before it is given.
+    pub(super) fn decide_and(
+        self,
+        state: &A,
+        show: impl FnOnce(&T),
+    ) -> Result<EventsOf<A>, Rejection> {
+        let Self { condition, reply } = self;
+        match condition(state) {
+            Ok(seen) => {
+                show(&seen);
+                let _ = reply.send(seen);
+                Ok(EventsOf::<A>::new())
+            }
+            Err(rejection) => Err(Arc::new(rejection)),
+        }
+    }
 }
 
 impl<A, T, E> Decide<A> for ConditionStep<A, T, E>
@@ -156,14 +202,21 @@ where
         state: &A,
         _context: &CommandContext,
     ) -> Result<EventsOf<A>, Rejection> {
-        let Self { condition, reply } = *self;
-        match condition(state) {
-            Ok(seen) => {
-                let _ = reply.send(seen);
-                Ok(EventsOf::<A>::new())
-            }
-            Err(rejection) => Err(Arc::new(rejection)),
-        }
+        self.decide_and(state, |_| ())
+    }
+}
+
+impl<A: Aggregate, T, E> Condition<A, T, E> {
+    pub(super) fn into_parts(
+        self,
+    ) -> (
+        AggregateRef<A>,
+        ConditionStep<A, T, E>,
+        oneshot::Receiver<T>,
+    ) {
+        let (reply, replied) = oneshot::channel();
+        let condition = self.condition;
+        (self.aggregate, ConditionStep { condition, reply }, replied)
     }
 }
 
@@ -177,12 +230,8 @@ where
     type Pending = oneshot::Receiver<T>;
 
     fn enlist(self, plan: &mut Plan) -> Self::Pending {
-        let (reply, replied) = oneshot::channel();
-        let step = ConditionStep {
-            condition: self.condition,
-            reply,
-        };
-        plan.add(self.aggregate.slot(), Box::new(step));
+        let (aggregate, step, replied) = self.into_parts();
+        plan.add(aggregate.slot(), Box::new(step));
         replied
     }
 

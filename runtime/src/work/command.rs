@@ -12,39 +12,48 @@ use crate::cell::{Cell, Encoded};
 use crate::command::{Command, CommandContext, CommandMeta, Decision};
 use crate::command_error::{CommandError, not_recorded};
 use crate::committed::Committed;
+use crate::deadline::Expiry;
+use crate::once::Keeping;
 use crate::refusal::{PanickedIn, Refusal, panic_message};
 
 pub(crate) type CommandOutcome<C> =
     Result<Committed<<C as Command>::Reply>, CommandError<<C as Command>::Rejection>>;
 
 /// A command on its way to its aggregate.
-pub(crate) struct CommandWork<C: Command> {
+pub(crate) struct CommandWork<C: Command, K> {
     pub(crate) command: C,
-    pub(crate) command_id: Option<Uuid>,
+    pub(crate) keeping: K,
     /// Boxed, because most commands come without and every move of the command moves it along.
     pub(crate) meta: Option<Box<CommandMeta>>,
+    pub(crate) until: Expiry,
     pub(crate) permit: Permit<C::Aggregate>,
     pub(crate) answer: oneshot::Sender<CommandOutcome<C>>,
 }
 
-impl<C: Command> Work<C::Aggregate> for CommandWork<C> {
+impl<C: Command, K: Keeping<C>> Work<C::Aggregate> for CommandWork<C, K> {
     fn run(self, cell: &mut Cell<C::Aggregate>) -> Result<(), Ended> {
+        if self.until.has_passed() {
+            Box::new(self).refuse(Refusal::Expired);
+            return Ok(());
+        }
         let Self {
             command,
-            command_id,
+            keeping,
             meta,
+            until: _,
             permit,
             answer,
         } = self;
-        let context = cell.context(command_id, meta);
-        let answer = Answer::<C> {
+        let context = cell.context(keeping.command_id(), meta);
+        let answer = Answer::<C, K> {
             sender: answer,
             command_id: context.command_id,
+            keeping,
         };
         // Unwind safe: `decide` has the state by shared reference, and the actor ends on a panic.
         let decision = catch_unwind(AssertUnwindSafe(|| command.decide(cell.state(), &context)));
         match decision {
-            Ok(Ok(decision)) if decision.events.is_empty() => {
+            Ok(Ok(decision)) if decision.events.is_empty() && !K::ALWAYS_RECORDS => {
                 answer.confirm(cell, permit, Ok(decision.reply))
             }
             Ok(Ok(decision)) => answer.record(cell, permit, decision, context),
@@ -65,20 +74,27 @@ impl<C: Command> Work<C::Aggregate> for CommandWork<C> {
     }
 
     fn refuse(self: Box<Self>, refusal: Refusal) {
-        let Self { permit, answer, .. } = *self;
+        let Self {
+            keeping,
+            permit,
+            answer,
+            ..
+        } = *self;
         let error = CommandError::refused(&permit.slot().stream, refusal);
         drop(permit);
+        drop(keeping);
         let _ = answer.send(Err(error));
     }
 }
 
 /// The way back to the caller of a command that is being decided.
-struct Answer<C: Command> {
+struct Answer<C: Command, K> {
     sender: oneshot::Sender<CommandOutcome<C>>,
     command_id: Uuid,
+    keeping: K,
 }
 
-impl<C: Command> Answer<C> {
+impl<C: Command, K: Keeping<C>> Answer<C, K> {
     /// Encodes, applies and submits the events; the answer follows when they are durable.
     fn record(
         self,
@@ -90,17 +106,21 @@ impl<C: Command> Answer<C> {
         let Decision { events, reply } = decision;
         // All that can fail comes before the state is touched.
         let mut encoded = Encoded::new();
-        match cell.encode(&events, &mut context, &mut encoded) {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
+        let decided_at = cell.version();
+        let after = Version::new(decided_at.get().saturating_add(events.len() as u64));
+        let stamp = match cell.encode(&events, &mut context, &mut encoded) {
+            Ok(encoded) => encoded.and_then(|()| self.keeping.stamp(&reply, after)),
+            Err(message) => return Err(self.panicked(cell, permit, PanickedIn::Encode, message)),
+        };
+        let stamp = match stamp {
+            Ok(stamp) => stamp,
+            Err(error) => {
                 let stream = permit.slot().stream.clone();
                 drop(permit);
                 self.send(Err(CommandError::InvalidEvents { stream, error }));
                 return Ok(());
             }
-            Err(message) => return Err(self.panicked(cell, permit, PanickedIn::Encode, message)),
-        }
-        let decided_at = cell.version();
+        };
         if let Err(message) = cell.apply(&events) {
             return Err(self.panicked(cell, permit, PanickedIn::Apply, message));
         }
@@ -109,11 +129,18 @@ impl<C: Command> Answer<C> {
             stream = %cell.slot().stream, command = std::any::type_name::<C>(), %version, "decided"
         );
         let snapshot = cell.snapshot_if_due(&encoded);
-        let settled = on_settled(cell, permit, true, snapshot, move |outcome| match outcome {
-            Ok(appended) => self.committed(reply, appended.position, version),
-            Err(failed) => self.failed(failed, decided_at),
-        });
-        cell.submit(encoded, settled)
+        let has_events = !events.is_empty();
+        let settled = on_settled(
+            cell,
+            permit,
+            has_events,
+            snapshot,
+            move |outcome| match outcome {
+                Ok(appended) => self.committed(reply, appended.position, version),
+                Err(failed) => self.failed(failed, decided_at),
+            },
+        );
+        cell.submit(encoded, stamp, settled)
     }
 
     /// Gives an answer for which nothing is recorded, once what it rests on is durable.
@@ -207,7 +234,12 @@ impl<C: Command> Answer<C> {
     }
 
     fn send(self, outcome: CommandOutcome<C>) {
+        let Self {
+            sender, keeping, ..
+        } = self;
+        // Before the answer, or a retry that follows it could still have to wait.
+        drop(keeping);
         // A caller that has gone wants no answer.
-        let _ = self.sender.send(outcome);
+        let _ = sender.send(outcome);
     }
 }

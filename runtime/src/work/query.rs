@@ -9,12 +9,14 @@ use crate::actor::Ended;
 use crate::admission::Permit;
 use crate::aggregate::Aggregate;
 use crate::cell::Cell;
+use crate::deadline::Expiry;
 use crate::query_error::QueryError;
 use crate::refusal::{PanickedIn, Refusal, panic_message};
 
 /// A question about an aggregate's state.
 pub(crate) struct QueryWork<A: Aggregate, F, R> {
     pub(crate) query: F,
+    pub(crate) until: Expiry,
     pub(crate) permit: Permit<A>,
     pub(crate) answer: oneshot::Sender<Result<R, QueryError>>,
 }
@@ -26,8 +28,13 @@ where
     R: Send + 'static,
 {
     fn run(self, cell: &mut Cell<A>) -> Result<(), Ended> {
+        if self.until.has_passed() {
+            Box::new(self).refuse(Refusal::Expired);
+            return Ok(());
+        }
         let Self {
             query,
+            until: _,
             permit,
             answer,
         } = self;

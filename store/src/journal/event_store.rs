@@ -52,6 +52,10 @@ impl EventStore for JournalStore {
     }
 
     fn command(&self, id: Uuid) -> BoxFuture<'_, Result<Option<RecordedCommand>, ReadError>> {
+        // Most ids that are asked for are new, and that is known without reading.
+        if !self.reader.may_have_command(id) {
+            return Box::pin(std::future::ready(Ok(None)));
+        }
         self.blocking(move |reader| reader.command(id))
     }
 

@@ -108,6 +108,12 @@ impl<'v> Chunk<'v> {
 }
 
 impl Sidecar {
+    /// Whether a command with this id may be remembered: no is certain.
+    pub(crate) fn may_have_command(&self, id: Uuid) -> bool {
+        let commands = self.commands.read().unwrap_or_else(PoisonError::into_inner);
+        commands.may_hold(id).next().is_some()
+    }
+
     /// Where a command lies, if one with this id is remembered.
     ///
     /// # Errors

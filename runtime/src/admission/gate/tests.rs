@@ -63,6 +63,45 @@ fn until_empty_waits_for_those_inside_and_for_those_who_wait() {
     assert!(poll(pin!(gate.until_empty())).is_ready());
 }
 
+/// Each that gives up once searched the whole line, so a line of so many would have taken minutes.
+#[test]
+fn any_number_may_wait_and_give_up() {
+    const WAITERS: usize = 200_000;
+    let gate = Gate::new(1);
+    assert!(gate.try_enter());
+    let mut line: Vec<_> = (0..WAITERS).map(|_| Box::pin(gate.enter())).collect();
+    assert!(
+        line.iter_mut()
+            .all(|waiter| poll(waiter.as_mut()).is_pending())
+    );
+    // From the front, the back, and between, the last one last.
+    let mut last = line.swap_remove(WAITERS / 2);
+    drop(line);
+    assert_eq!(gate.waiting.load(SeqCst), 1);
+    gate.leave();
+    assert!(poll(last.as_mut()).is_ready());
+    gate.leave();
+    assert_eq!((gate.inside(), gate.waiting.load(SeqCst)), (0, 0));
+}
+
+#[test]
+fn a_turn_of_one_who_gives_up_goes_to_the_next() {
+    let gate = Gate::new(1);
+    assert!(gate.try_enter());
+    let mut next = {
+        let mut first = Box::pin(gate.enter());
+        let mut next = Box::pin(gate.enter());
+        assert!(poll(first.as_mut()).is_pending());
+        assert!(poll(next.as_mut()).is_pending());
+        gate.leave();
+        next
+    };
+    assert!(poll(next.as_mut()).is_ready());
+    assert_eq!((gate.inside(), gate.waiting.load(SeqCst)), (1, 0));
+    gate.leave();
+    assert!(gate.try_enter());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_more_than_the_limit_are_inside_and_nobody_is_forgotten() {
     const LIMIT: usize = 3;

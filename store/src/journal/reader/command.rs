@@ -8,7 +8,7 @@ use crate::command::{CommandReply, RecordedCommand};
 use crate::error::ReadError;
 use crate::event::Codec;
 use crate::journal::append_record::{self, Announced};
-use crate::journal::reader::JournalReader;
+use crate::journal::reader::{Beside, JournalReader};
 use crate::journal::record::{self, RawRecord};
 use crate::position::{Position, Version};
 use crate::sidecar::{CommandPlace, Place};
@@ -24,6 +24,17 @@ impl JournalReader {
             return Ok(true);
         }
         self.indexed(|sidecar| Ok(sidecar.command(id)?.is_some()))
+    }
+
+    /// Whether there is anything to look for: a new id is told from memory, but for one in a few hundred.
+    pub(crate) fn may_have_command(&self, id: Uuid) -> bool {
+        self.live.command(id).is_some()
+            || match self.sidecar() {
+                Beside::Sidecar(sidecar) => sidecar.may_have_command(id),
+                Beside::Nothing => false,
+                // The read says that it is closed.
+                Beside::Closed => true,
+            }
     }
 
     pub(crate) fn command(&self, id: Uuid) -> Result<Option<RecordedCommand>, ReadError> {

@@ -1,0 +1,61 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Until when a command or a query may be begun: at a moment, or so long after it is sent. Its time is tokio's clock.
+///
+/// One that is not begun by then never will be, and its caller is told so. Once it is decided it is answered, whatever
+/// the deadline: what is on its way to the disk cannot be taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deadline {
+    /// At this moment.
+    At(Instant),
+    /// So long after it is sent.
+    Within(Duration),
+}
+
+impl From<Instant> for Deadline {
+    fn from(moment: Instant) -> Self {
+        Self::At(moment)
+    }
+}
+
+impl From<Duration> for Deadline {
+    fn from(duration: Duration) -> Self {
+        Self::Within(duration)
+    }
+}
+
+/// A deadline as a moment; without one it never passes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Expiry(Option<Instant>);
+
+/// The deadline has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Expired;
+
+impl Expiry {
+    /// The moment of a command that is sent now.
+    pub(crate) fn of(deadline: Option<Deadline>) -> Self {
+        Self(match deadline {
+            None => None,
+            Some(Deadline::At(moment)) => Some(moment),
+            // A moment that no clock reaches is none.
+            Some(Deadline::Within(duration)) => Instant::now().checked_add(duration),
+        })
+    }
+
+    pub(crate) fn has_passed(self) -> bool {
+        self.0.is_some_and(|moment| moment <= Instant::now())
+    }
+
+    /// Waits for `what`, but not for longer.
+    pub(crate) async fn wait_for<F: Future>(self, what: F) -> Result<F::Output, Expired> {
+        match self.0 {
+            Some(moment) => tokio::time::timeout_at(moment, what)
+                .await
+                .map_err(|_| Expired),
+            None => Ok(what.await),
+        }
+    }
+}

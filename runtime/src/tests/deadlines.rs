@@ -1,0 +1,168 @@
+//! Who comes too late is not decided, and is told so. Time is tokio's, and passes when the test says so.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::counter::*;
+use super::held_store::{HeldStore, not_recorded};
+use super::*;
+use crate::*;
+use tokio::time::{Instant, advance};
+
+const SOON: Duration = Duration::from_millis(50);
+const LATER: Duration = Duration::from_millis(51);
+
+fn soon() -> CommandOptions {
+    CommandOptions::new().deadline(SOON)
+}
+
+/// Counts how often it is decided.
+struct Watched(Arc<AtomicUsize>);
+
+impl Command for Watched {
+    type Aggregate = Counter;
+    type Reply = u64;
+    type Rejection = Never;
+
+    fn decide(&self, state: &Counter, _: &CommandContext) -> Decided<Self> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        let count = state.count + 1;
+        Ok(Decision::event(CounterEvent::Added { by: 1 }, count))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_whose_turn_comes_after_its_deadline_is_not_decided() {
+    let store = HeldStore::new();
+    let runtime = start(&store).await;
+    let counter = counter(&runtime);
+    counter.send(Add(1)).await.unwrap();
+    // The store takes nothing, so the actor decides nothing.
+    store.set_ready(false);
+    let decided = Arc::new(AtomicUsize::new(0));
+    let (sending, watched) = (counter.clone(), Watched(decided.clone()));
+    let late = tokio::spawn(async move { sending.execute(watched, soon()).await });
+    let (sending, watched) = (counter.clone(), Watched(decided.clone()));
+    let in_time = CommandOptions::new().deadline(Instant::now() + 2 * LATER);
+    let in_time = tokio::spawn(async move { sending.execute(watched, in_time).await });
+    settle().await;
+    advance(LATER).await;
+    store.set_ready(true);
+    let error = late.await.unwrap().unwrap_err();
+    assert!(matches!(error, CommandError::Expired { .. }), "{error}");
+    assert!(error.is_retry_safe());
+    assert!(error.to_string().contains(counter.stream().as_str()));
+    assert_eq!(in_time.await.unwrap().unwrap().reply, 2);
+    assert_eq!(decided.load(Ordering::SeqCst), 1);
+    assert_eq!(counter.version().await.unwrap(), Version::new(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_waits_for_a_place_is_answered_at_its_deadline() {
+    let store = HeldStore::new();
+    let runtime = start_with(&store, |builder| {
+        builder.commands_in_flight_per_aggregate_max(1)
+    })
+    .await;
+    let counter = counter(&runtime);
+    counter.send(Add(1)).await.unwrap();
+    store.hold();
+    let submitted = store.submitted();
+    let sending = counter.clone();
+    let holds_the_place = tokio::spawn(async move { sending.send(Add(1)).await });
+    store.until_submitted(submitted + 1).await;
+
+    let sent = Instant::now();
+    let error = counter.execute(Add(10), soon()).await.unwrap_err();
+    assert!(matches!(error, CommandError::Expired { .. }), "{error}");
+    assert!(sent.elapsed() >= SOON && sent.elapsed() < 2 * SOON);
+    let other: AggregateRef<Counter> = runtime.aggregate("acme", "2").unwrap();
+    let steps = (other.step(Add(100)), counter.step(Add(100)));
+    let error = runtime.transact_with(steps, soon()).await.unwrap_err();
+    assert!(matches!(error, TransactionError::Expired { .. }), "{error}");
+    let options = QueryOptions::new().deadline(SOON);
+    let error = counter.query_with(|state| state.count, options).await;
+    assert!(matches!(error, Err(QueryError::Expired { .. })));
+
+    store.let_go();
+    assert_eq!(holds_the_place.await.unwrap().unwrap(), 2);
+    // They hold no place, and nothing of them is left.
+    assert_eq!(counter.send(Add(1)).await.unwrap(), 3);
+    assert_eq!(other.send(Add(1)).await.unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_was_decided_in_time_is_answered_whatever_the_deadline() {
+    let store = HeldStore::new();
+    let runtime = start(&store).await;
+    let counter = counter(&runtime);
+    counter.send(Add(1)).await.unwrap();
+    store.hold();
+    let submitted = store.submitted();
+    let sending = counter.clone();
+    let recorded = tokio::spawn(async move { sending.execute(Add(1), soon()).await });
+    let sending = counter.clone();
+    let failed = tokio::spawn(async move { sending.execute(Add(1), soon()).await });
+    store.until_submitted(submitted + 2).await;
+    advance(10 * LATER).await;
+    store.release_one();
+    assert_eq!(recorded.await.unwrap().unwrap().reply, 2);
+    store.fail_one(not_recorded());
+    let error = failed.await.unwrap().unwrap_err();
+    assert!(matches!(error, CommandError::NotRecorded { .. }), "{error}");
+    store.let_go();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_whose_turn_comes_after_its_deadline_changes_no_aggregate() {
+    let store = HeldStore::new();
+    let runtime = start(&store).await;
+    let one = counter(&runtime);
+    let two: AggregateRef<Counter> = runtime.aggregate("acme", "2").unwrap();
+    runtime
+        .transact((one.step(Add(1)), two.step(Add(1))))
+        .await
+        .unwrap();
+    store.set_ready(false);
+    let steps = (one.step(Add(1)), two.step(Add(1)));
+    let running = runtime.clone();
+    let late = tokio::spawn(async move { running.transact_with(steps, soon()).await });
+    settle().await;
+    advance(LATER).await;
+    store.set_ready(true);
+    let error = late.await.unwrap().unwrap_err();
+    assert!(matches!(error, TransactionError::Expired { .. }), "{error}");
+    assert!(error.is_retry_safe());
+    // Nobody is held, and nothing has changed.
+    assert_eq!(one.send(Add(1)).await.unwrap(), 2);
+    assert_eq!(two.send(Add(1)).await.unwrap(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_query_whose_turn_comes_after_its_deadline_is_not_run() {
+    let store = HeldStore::new();
+    let runtime = start(&store).await;
+    let counter = counter(&runtime);
+    counter.send(Add(1)).await.unwrap();
+    store.set_ready(false);
+    let (asking, ran) = (counter.clone(), Arc::new(AtomicUsize::new(0)));
+    let counting = ran.clone();
+    let late = tokio::spawn(async move {
+        let query = move |_: &Counter| counting.fetch_add(1, Ordering::SeqCst);
+        let options = QueryOptions::new().deadline(SOON);
+        asking.query_with(query, options).await
+    });
+    settle().await;
+    advance(LATER).await;
+    store.set_ready(true);
+    let error = late.await.unwrap().unwrap_err();
+    assert!(matches!(error, QueryError::Expired { .. }), "{error}");
+    assert_eq!(ran.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_no_clock_reaches_never_passes() {
+    let runtime = start(&HeldStore::new()).await;
+    let for_ever = CommandOptions::new().deadline(Duration::MAX);
+    let committed = counter(&runtime).execute(Add(3), for_ever).await.unwrap();
+    assert_eq!(committed.reply, 3);
+}

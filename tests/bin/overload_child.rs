@@ -1,0 +1,259 @@
+//! Pushes far more commands at a runtime than its limits take, and prints what came of it, one `name value` line for each
+//! figure. First the same number with few callers, for the peak without overload.
+//!
+//! Usage: overload-child DIRECTORY COMMANDS refuse|wait LIMIT (0: the runtime's own limits)
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a measurement's own child"
+)]
+
+use std::fmt::Display;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use foldhouse::{
+    AggregateRef, CommandError, CommandOptions, Committed, EventStore, JournalOptions,
+    JournalStore, Runtime, WhenFull,
+};
+use foldhouse_aggregates::{
+    Credit, Currency, GlAccount, Money, OpenAccount, Posting, PostingRejection, Side,
+};
+use tokio::task::JoinSet;
+
+const ACCOUNTS: u64 = 1_000;
+/// Enough for the peak, and far below every limit.
+const PEAK_CALLERS: u64 = 1_024;
+
+#[tokio::main(worker_threads = 2)]
+async fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    let commands: u64 = args[2].parse().unwrap();
+    let when_full = match args[3].as_str() {
+        "refuse" => WhenFull::Refuse,
+        "wait" => WhenFull::Wait,
+        other => panic!("no such choice: {other}"),
+    };
+    let limit: usize = args[4].parse().unwrap();
+    let store = Arc::new(JournalOptions::new().open(&args[1]).unwrap());
+    let mut builder = Runtime::builder(store.clone()).when_full(when_full);
+    if limit > 0 {
+        builder = builder
+            .commands_in_flight_max(limit)
+            .commands_in_flight_per_aggregate_max(limit);
+    }
+    let runtime = builder.start().await.unwrap();
+    let bench = Bench::new(store, runtime).await;
+    let peak = bench.without_overload(commands).await;
+    say("peak_per_second", peak);
+    let pushed = bench.push(commands).await;
+    say("overloaded_per_second", pushed);
+    say("ratio", format!("{:.3}", pushed as f64 / peak as f64));
+    bench.check().await;
+    say("checked", "yes");
+}
+
+fn say(name: &str, value: impl Display) {
+    println!("{name} {value}");
+}
+
+type Answer = Result<Committed<Posting>, CommandError<PostingRejection>>;
+type Sending = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+struct Bench {
+    store: Arc<JournalStore>,
+    runtime: Runtime,
+    accounts: Vec<AggregateRef<GlAccount>>,
+    /// The sum of all that was acknowledged, in minor units, which is also how many were.
+    acked: Arc<AtomicU64>,
+    refused: Arc<AtomicU64>,
+}
+
+impl Bench {
+    async fn new(store: Arc<JournalStore>, runtime: Runtime) -> Self {
+        let mut accounts = Vec::new();
+        for number in 0..ACCOUNTS {
+            let account = runtime.aggregate("bank", &number.to_string()).unwrap();
+            accounts.push(account);
+        }
+        let opened: JoinSet<()> = accounts
+            .iter()
+            .cloned()
+            .map(|account: AggregateRef<GlAccount>| async move {
+                let open = OpenAccount::new(euro(), Side::Credit);
+                let wait = CommandOptions::new().when_full(WhenFull::Wait);
+                account.execute(open, wait).await.unwrap();
+            })
+            .collect();
+        opened.join_all().await;
+        Self {
+            store,
+            runtime,
+            accounts,
+            acked: Arc::default(),
+            refused: Arc::default(),
+        }
+    }
+
+    fn account(&self, number: u64) -> AggregateRef<GlAccount> {
+        let at = usize::try_from(number % ACCOUNTS).unwrap();
+        self.accounts[at].clone()
+    }
+
+    /// Each caller sends its next command when it has the answer to its last one.
+    async fn without_overload(&self, commands: u64) -> u64 {
+        let started = Instant::now();
+        let mut callers = JoinSet::new();
+        let each = commands / PEAK_CALLERS;
+        for caller in 0..PEAK_CALLERS {
+            let accounts: Vec<_> = (0..8)
+                .map(|at| self.account(caller * 31 + at * 127))
+                .collect();
+            let acked = self.acked.clone();
+            callers.spawn(async move {
+                for number in 0..each {
+                    let account = &accounts[usize::try_from(number % 8).unwrap()];
+                    let wait = CommandOptions::new().when_full(WhenFull::Wait);
+                    account.execute(credit(), wait).await.unwrap();
+                    acked.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        callers.join_all().await;
+        per_second(each * PEAK_CALLERS, started.elapsed())
+    }
+
+    /// All commands are there before any caller has waited for an answer. What is told as the runtime's is the memory
+    /// that comes on top of the callers' own futures.
+    async fn push(&self, commands: u64) -> u64 {
+        let acked_before = self.acked.load(Ordering::Relaxed);
+        let before_kib = rss_kib();
+        say("rss_before_kib", before_kib);
+        let mut sending: Vec<Sending> = Vec::with_capacity(usize::try_from(commands).unwrap());
+        let first = {
+            let account = self.account(0);
+            async move { account.execute(credit(), CommandOptions::new()).await }
+        };
+        say("future_bytes", size_of_val(&first));
+        drop(first);
+        for number in 0..commands {
+            let account = self.account(number);
+            sending.push(Box::pin(async move {
+                account.execute(credit(), CommandOptions::new()).await
+            }));
+        }
+        let callers_kib = rss_kib().saturating_sub(before_kib);
+        say("callers_kib", callers_kib);
+        let peak = Peak::watch();
+        let started = Instant::now();
+        // Every one is sent, and no one is answered yet, but for those that are refused.
+        let mut context = Context::from_waker(Waker::noop());
+        sending.retain_mut(|one| match one.as_mut().poll(&mut context) {
+            Poll::Pending => true,
+            Poll::Ready(answer) => {
+                self.note(answer);
+                false
+            }
+        });
+        say("in_flight_or_waiting", sending.len());
+        say(
+            "all_sent_kib",
+            rss_kib().saturating_sub(before_kib + callers_kib),
+        );
+        let mut callers = JoinSet::new();
+        for one in sending {
+            callers.spawn(one);
+        }
+        while let Some(answer) = callers.join_next().await {
+            self.note(answer.unwrap());
+        }
+        let acked = self.acked.load(Ordering::Relaxed) - acked_before;
+        let elapsed = started.elapsed();
+        say("acked", acked);
+        say("refused", self.refused.load(Ordering::Relaxed));
+        say(
+            "growth_kib",
+            peak.kib().saturating_sub(before_kib + callers_kib),
+        );
+        per_second(acked, elapsed)
+    }
+
+    fn note(&self, answer: Answer) {
+        match answer {
+            Ok(_) => self.acked.fetch_add(1, Ordering::Relaxed),
+            Err(CommandError::Overloaded { .. }) => self.refused.fetch_add(1, Ordering::Relaxed),
+            Err(other) => panic!("{other}"),
+        };
+    }
+
+    /// What was acknowledged is there, and nothing else.
+    async fn check(&self) {
+        let mut sum = 0;
+        for account in &self.accounts {
+            let balance = account.query(|account| account.balance()).await.unwrap();
+            sum += u64::try_from(balance.unwrap().minor_units()).unwrap();
+        }
+        let acked = self.acked.load(Ordering::Relaxed);
+        assert_eq!(sum, acked, "the books hold something else than was told");
+        assert_eq!(self.store.head().get(), ACCOUNTS + acked);
+        self.runtime
+            .shutdown(Duration::from_secs(60))
+            .await
+            .unwrap();
+        self.store.close();
+    }
+}
+
+fn euro() -> Currency {
+    "EUR".parse().unwrap()
+}
+
+fn credit() -> Credit {
+    Credit::new(Money::new(1, euro()))
+}
+
+fn per_second(count: u64, elapsed: Duration) -> u64 {
+    let millis = u64::try_from(elapsed.as_millis()).unwrap().max(1);
+    count * 1_000 / millis
+}
+
+/// What this process holds in memory now.
+fn rss_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kib = line.unwrap().split_whitespace().nth(1).unwrap();
+    kib.parse().unwrap()
+}
+
+/// The most that it held while this lives.
+struct Peak {
+    most_kib: Arc<AtomicU64>,
+    ended: Arc<AtomicBool>,
+}
+
+impl Peak {
+    fn watch() -> Self {
+        let (most_kib, ended) = (
+            Arc::new(AtomicU64::new(0)),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let (most, end) = (most_kib.clone(), ended.clone());
+        std::thread::spawn(move || {
+            while !end.load(Ordering::Relaxed) {
+                most.fetch_max(rss_kib(), Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        });
+        Self { most_kib, ended }
+    }
+
+    fn kib(&self) -> u64 {
+        self.ended.store(true, Ordering::Relaxed);
+        self.most_kib.load(Ordering::Relaxed)
+    }
+}

@@ -242,7 +242,7 @@ impl<A: Aggregate> AggregateRef<A> {
             .map_err(|reason| Refusal::not_admitted(reason, self.slot.shared.is_closing()))
     }
 
-    async fn ask<R, F>(&self, query: F, options: QueryOptions) -> Result<R, QueryError>
+    pub(crate) async fn ask<R, F>(&self, query: F, options: QueryOptions) -> Result<R, QueryError>
     where
         F: FnOnce(&A, Version) -> R + Send + 'static,
         R: Send + 'static,

@@ -68,7 +68,7 @@ impl Directory {
             .map(|entry| entry.key().clone())
     }
 
-    /// The first few streams whose slots have an actor.
+    /// The first few of the streams whose slots have an actor.
     pub(crate) fn occupied(&self, count: usize) -> Vec<StreamId> {
         // Looked at behind the map's locks, for the same reason as below.
         let slots = self.slots.iter();
@@ -76,7 +76,10 @@ impl Directory {
             .filter_map(|entry| Some((entry.key().clone(), entry.value().upgrade()?)))
             .collect();
         let occupied = slots.into_iter().filter(|(_, slot)| slot.is_occupied());
-        occupied.map(|(stream, _)| stream).take(count).collect()
+        let mut streams: Vec<_> = occupied.map(|(stream, _)| stream).collect();
+        streams.sort_unstable();
+        streams.truncate(count);
+        streams
     }
 
     #[cfg(test)]
@@ -86,12 +89,16 @@ impl Directory {
 
     pub(crate) fn close_all(&self) {
         // Not under the map's locks, for the same reason.
-        let slots: Vec<_> = self
+        let mut slots: Vec<_> = self
             .slots
             .iter()
-            .filter_map(|entry| entry.value().upgrade())
+            .filter_map(|entry| Some((entry.key().clone(), entry.value().upgrade()?)))
             .collect();
-        for slot in slots {
+        // The map's own order differs from run to run.
+        if cfg!(feature = "simulation") {
+            slots.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        }
+        for (_stream, slot) in slots {
             slot.close();
         }
     }

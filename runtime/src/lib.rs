@@ -108,6 +108,7 @@
 //!   [`Runtime::transact_once`], [`Runtime::outcome`].
 //! - The runtime: [`Runtime`], [`AggregateRef`], [`CommandOptions`], [`Committed`].
 //! - Its answers when something fails: [`CommandError`], [`QueryError`], sorted by what the caller can do.
+//! - `simulation` (a feature): your aggregates under random schedules, crashes and torn writes, from a seed.
 //! - Read models: [`Projection`], [`Table`], [`ProjectionRef`].
 //! - [`semantics`]: order, durability and failure on one page.
 #![warn(
@@ -164,6 +165,8 @@ mod transaction;
 mod watchdog;
 mod work;
 
+#[cfg(feature = "simulation")]
+pub mod simulation;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 #[allow(

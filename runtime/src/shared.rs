@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ pub(crate) struct Shared {
     all_slots_empty: Notify,
     begins_to_close: Notify,
     /// By name; without one while it is being loaded.
-    projections: Mutex<HashMap<&'static str, Option<Arc<dyn AnyProjection>>>>,
+    projections: Mutex<BTreeMap<&'static str, Option<Arc<dyn AnyProjection>>>>,
 }
 
 /// How many snapshots may be encoded and saved at a time, over all aggregates.
@@ -102,7 +102,7 @@ impl Shared {
 
     pub(crate) fn projections(
         &self,
-    ) -> MutexGuard<'_, HashMap<&'static str, Option<Arc<dyn AnyProjection>>>> {
+    ) -> MutexGuard<'_, BTreeMap<&'static str, Option<Arc<dyn AnyProjection>>>> {
         // Nothing panics while it holds the lock; a poisoned one is whole.
         self.projections
             .lock()

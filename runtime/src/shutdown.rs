@@ -114,6 +114,7 @@ pub(crate) async fn shutdown(
     };
     // Whether it was in time is read off what is left.
     tokio::select! {
+        biased;
         _ = tokio::time::timeout(deadline, all_done) => {}
         // The timer's own thread may be the one that is stuck.
         () = shared.alarm(deadline) => {}
@@ -130,9 +131,14 @@ pub(crate) async fn shutdown(
             ended: progress.ended,
         }
     });
+    let aggregates_left = shared.occupied_slots();
+    let streams_left = match aggregates_left {
+        0 => Vec::new(),
+        _ => shared.directory.occupied(STREAMS_LEFT_MAX),
+    };
     let left = ShutdownReport {
-        aggregates_left: shared.occupied_slots(),
-        streams_left: shared.directory.occupied(STREAMS_LEFT_MAX),
+        aggregates_left,
+        streams_left,
         stuck: shared.stuck(),
         unanswered: shared.admission.inside(),
         projections: projections.collect(),

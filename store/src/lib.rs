@@ -39,6 +39,8 @@ mod memory;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod journal;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod varint;
 mod bytes_io;
 mod sidecar;

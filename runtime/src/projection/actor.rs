@@ -176,7 +176,9 @@ impl<P: Projection> Follower<P> {
     /// Waits until there is more to read, or it is told something.
     async fn wait_at_head(&mut self) {
         let position = self.live.position();
+        // In order, so that a run can be replayed; after each of them all are looked at again.
         let store_gone = tokio::select! {
+            biased;
             moved = self.head.wait_for(|head| *head > position) => moved.is_err(),
             _ = self.orders.changed() => false,
             () = self.commits.until_ended() => false,
@@ -189,6 +191,7 @@ impl<P: Projection> Follower<P> {
 
     async fn wait(&mut self, delay: Duration) {
         tokio::select! {
+            biased;
             () = tokio::time::sleep(delay) => {}
             _ = self.orders.changed() => {}
         }

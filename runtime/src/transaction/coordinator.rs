@@ -93,7 +93,11 @@ impl Coordinator {
     pub(super) async fn gather(mut self) {
         // None is kept from others while one is not even to start.
         for participant in &mut self.participants {
-            participant.until_backed_off().await;
+            let backed_off = participant.until_backed_off();
+            if self.until.wait_for(backed_off).await.is_err() {
+                let error = TransactionError::refused(participant.stream(), Refusal::Expired);
+                return self.abort(error);
+            }
         }
         // The first ones are kept until the last one is there.
         for participant in self.participants.iter().skip(1) {

@@ -45,7 +45,7 @@ pub(crate) struct Committer {
     /// Whether the journal cannot be written to until it is opened again.
     pub(crate) is_broken: bool,
     /// Nobody else may open the store before the last frame is written.
-    pub(crate) _lock: Arc<File>,
+    pub(crate) _lock: Option<Arc<File>>,
 }
 
 impl Committer {
@@ -80,7 +80,7 @@ impl Committer {
 
     /// Writes the mark behind the last frame, as far as it can be: nothing depends on it but how damage to that frame is
     /// told from a write that did not complete.
-    fn mark_closed(&mut self) {
+    pub(crate) fn mark_closed(&mut self) {
         if !self.has_written || self.is_broken {
             return;
         }
@@ -94,7 +94,7 @@ impl Committer {
         }
     }
 
-    fn commit(&mut self, mut frame: PendingFrame) {
+    pub(crate) fn commit(&mut self, mut frame: PendingFrame) {
         if !frame.body.is_empty() {
             // A panic must not take the frame with it: everyone in it waits for an answer.
             let write = AssertUnwindSafe(|| {

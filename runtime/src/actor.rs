@@ -66,6 +66,7 @@ impl<A: Aggregate> Incarnation<A> {
     pub(crate) async fn live(&mut self) -> Result<(), Ended> {
         let outcome = self.run().await;
         if let Err(ended) = &outcome {
+            self.slot.shared.meters.actor_failures.increment(1);
             self.slot.count_if_failure(ended);
         }
         outcome
@@ -75,7 +76,9 @@ impl<A: Aggregate> Incarnation<A> {
     async fn run(&mut self) -> Result<(), Ended> {
         let mut worked = 0;
         loop {
-            let cell = match self.next_turn().await {
+            let turn = self.next_turn().await;
+            self.measure(&turn);
+            let cell = match turn {
                 Turn::One(mut cell, work) if cell.store().is_ready() => {
                     self.decide(&mut cell, work)?;
                     worked += 1;
@@ -100,6 +103,15 @@ impl<A: Aggregate> Incarnation<A> {
             };
             breathe(&mut worked).await;
         }
+    }
+
+    fn measure(&self, turn: &Turn<A>) {
+        let depth = match turn {
+            Turn::One(..) => 1,
+            Turn::Several(_) => self.batch.len(),
+            Turn::End(_) => return,
+        };
+        self.slot.shared.meters.found_queued(depth);
     }
 
     async fn next_turn(&mut self) -> Turn<A> {

@@ -166,6 +166,11 @@ impl Runtime {
         Arc::downgrade(&self.owner.shared.directory)
     }
 
+    #[cfg(test)]
+    pub(crate) fn topics(&self) -> &crate::subscription::Topics {
+        &self.owner.shared.topics
+    }
+
     /// How many ids of commands that take effect once are claimed.
     #[cfg(test)]
     pub(crate) fn claim_count(&self) -> usize {

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, Semaphore};
 use crate::admission::Gate;
 
 use crate::directory::Directory;
+use crate::meters::Meters;
 use crate::once::Claims;
 use crate::options::Options;
 use crate::projection::AnyProjection;
@@ -16,11 +17,13 @@ use crate::residency::Residency;
 use crate::restarts::Restarts;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::watchdog::{StuckCommand, Watchdog};
+use crate::subscription::Topics;
 
 /// What all parts of one runtime share.
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) options: Options,
+    pub(crate) meters: Meters,
     /// Bounds the commands and queries in flight.
     pub(crate) admission: Gate,
     /// The ids of commands on their way that are to take effect once.
@@ -33,6 +36,7 @@ pub(crate) struct Shared {
     /// Who has failed lately.
     pub(crate) restarts: Restarts,
     pub(crate) watchdog: Option<Watchdog>,
+    pub(crate) topics: Topics,
     /// The supervisor of all aggregate actors.
     pub(crate) supervisor: ActorCell,
     /// The supervisor of all projection actors.
@@ -72,6 +76,8 @@ impl Shared {
             watchdog,
             options,
             directory,
+            meters: Meters::register(&[]),
+            topics: Topics::default(),
             supervisor,
             projection_supervisor,
             tokio: tokio::runtime::Handle::current(),
@@ -94,6 +100,7 @@ impl Shared {
         self.closing.store(true, Ordering::SeqCst);
         self.begins_to_close.notify_waiters();
         self.directory.close_all();
+        self.topics.close();
         if self.occupied_slots() == 0 {
             self.supervisor.stop(None);
         }
@@ -150,9 +157,11 @@ impl Shared {
 
     pub(crate) fn slot_occupied(&self) {
         self.occupied_slots.fetch_add(1, Ordering::SeqCst);
+        self.meters.live_actors.increment(1);
     }
 
     pub(crate) fn slot_emptied(&self) {
+        self.meters.live_actors.decrement(1);
         if self.occupied_slots.fetch_sub(1, Ordering::SeqCst) == 1 && self.is_closing() {
             self.all_slots_empty.notify_waiters();
             self.supervisor.stop(None);

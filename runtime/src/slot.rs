@@ -211,6 +211,7 @@ impl<A: Aggregate> Slot<A> {
             return;
         }
         // Whether it may start now, and at all, is looked at on the way.
+        self.shared.meters.restarts.increment(1);
         let epoch = inbox.begin_epoch();
         drop(inbox);
         start::start(self, epoch);

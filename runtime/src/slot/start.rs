@@ -1,5 +1,7 @@
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
+use foldhouse_store::Version;
 #[cfg(not(shuttle))]
 use ractor::Actor;
 
@@ -41,6 +43,7 @@ impl<A: Aggregate> Starting<A> {
         if let Leave::No(parked) = slot.until_backed_off().await {
             return self.fail(&Refusal::Parked(parked));
         }
+        let started = Instant::now();
         let hydrated = match hydrate(slot).await {
             Ok(hydrated) => hydrated,
             Err(refusal) => {
@@ -52,6 +55,8 @@ impl<A: Aggregate> Starting<A> {
                 return self.fail(&refusal);
             }
         };
+        let from_snapshot = hydrated.snapshot_version > Version::EMPTY;
+        slot.shared.meters.hydrated(started, from_snapshot);
         slot.set_durable(hydrated.version);
         if let Some(seat) = &mut self.seat
             && slot.shared.residency.measures()

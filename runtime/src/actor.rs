@@ -62,6 +62,16 @@ impl<A: Aggregate> Incarnation<A> {
         }
     }
 
+    /// Lives until it is to end.
+    pub(crate) async fn live(&mut self) -> Result<(), Ended> {
+        let outcome = self.run().await;
+        if let Err(ended) = &outcome {
+            self.slot.shared.meters.actor_failures.increment(1);
+            self.slot.count_if_failure(ended);
+        }
+        outcome
+    }
+
     /// Handles what comes until it is to end.
     async fn run(&mut self) -> Result<(), Ended> {
         let mut worked = 0;
@@ -70,7 +80,7 @@ impl<A: Aggregate> Incarnation<A> {
             self.measure(&turn);
             let cell = match turn {
                 Turn::One(mut cell, work) if cell.store().is_ready() => {
-                    work.run_boxed(&mut cell)?;
+                    self.decide(&mut cell, work)?;
                     worked += 1;
                     self.lend_if_asked(cell)
                 }
@@ -79,7 +89,13 @@ impl<A: Aggregate> Incarnation<A> {
                     Some(cell)
                 }
                 Turn::Several(cell) => Some(cell),
-                Turn::End(outcome) => return outcome,
+                Turn::End(Ok(())) => {
+                    if let Some(cell) = self.cell.take() {
+                        cell.passivate();
+                    }
+                    return Ok(());
+                }
+                Turn::End(ended) => return ended,
             };
             self.cell = match cell {
                 Some(cell) => self.work_off(cell, &mut worked).await?,
@@ -123,7 +139,7 @@ impl<A: Aggregate> Incarnation<A> {
             let Some(work) = self.batch.pop_front() else {
                 break;
             };
-            work.run_boxed(&mut cell)?;
+            self.decide(&mut cell, work)?;
             *worked += 1;
             match self.lend_if_asked(cell) {
                 Some(back) => cell = back,
@@ -132,6 +148,11 @@ impl<A: Aggregate> Incarnation<A> {
             breathe(worked).await;
         }
         Ok(Some(cell))
+    }
+
+    fn decide(&self, cell: &mut Cell<A>, work: Box<dyn Work<A>>) -> Result<(), Ended> {
+        let _deciding = self.slot.deciding(work.name());
+        work.run_boxed(cell)
     }
 
     /// Lends the aggregate to the transaction whose turn it is, if it is one's.
@@ -180,11 +201,7 @@ impl<A: Aggregate> Actor for AggregateActor<A> {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         if let Some(incarnation) = state {
-            let outcome = incarnation.run().await;
-            if outcome.is_err() {
-                incarnation.slot.shared.meters.actor_failures.increment(1);
-            }
-            outcome?;
+            incarnation.live().await?;
         }
         // The end is told here: ractor would hand the state to the supervisor's mailbox first.
         *state = None;

@@ -26,6 +26,15 @@ pub trait Aggregate:
     /// decided, never here.
     fn apply(&mut self, event: &Self::Event);
 
+    /// How many bytes the state takes in memory, about; for
+    /// [`RuntimeBuilder::resident_bytes_max`](crate::RuntimeBuilder::resident_bytes_max), and asked for only with that.
+    ///
+    /// What is behind pointers (a `Vec`, a map) counts too, and only the aggregate knows of it. Without an answer of its
+    /// own the runtime takes the size of its latest snapshot where there is one. Make it cheap: it is asked every 64 events.
+    fn resident_bytes(&self) -> usize {
+        size_of::<Self>()
+    }
+
     /// The version of an event's shape, from 1, kept beside every recorded event.
     fn event_schema(event: &Self::Event) -> u16 {
         let _ = event;

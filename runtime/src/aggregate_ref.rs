@@ -237,6 +237,11 @@ impl<A: Aggregate> AggregateRef<A> {
             .await
     }
 
+    /// Lets the aggregate try again if it is parked ([`CommandError::Parked`]), and forgets its failures. True if it was.
+    pub fn revive(&self) -> bool {
+        self.slot.shared.restarts.revive(&self.slot.stream)
+    }
+
     /// Follows the aggregate's durable events, from the one with this version on: first those that are there, then those
     /// that are added. [`Version::EMPTY`] begins with the first event; a version that the aggregate does not have yet is
     /// waited for.

@@ -27,14 +27,20 @@ use crate::transaction::Borrower;
 /// Events as they go to the store.
 pub(crate) type Encoded = SmallVec<[NewEvent; 1]>;
 
+/// Whether the room that a state takes is looked at on the way from one version to the other: at 1, 2, 4, ... and then
+/// every 64 events.
+fn is_measured(before: u64, after: u64) -> bool {
+    before / 64 != after / 64 || (after < 64 && before.leading_zeros() != after.leading_zeros())
+}
+
 /// An aggregate's state in memory, which runs ahead of what is durable.
 pub(crate) struct Cell<A: Aggregate> {
     slot: Arc<Slot<A>>,
     epoch: u64,
     state: A,
     version: Version,
-    /// The version from which on a snapshot is due.
-    snapshot_due: u64,
+    /// The version of the latest snapshot.
+    snapshot_version: Version,
     command_ids: CommandIds,
     event_ids: EventIds,
     /// Where payloads are written before their length is known.
@@ -46,12 +52,11 @@ pub(crate) struct Cell<A: Aggregate> {
 
 impl<A: Aggregate> Cell<A> {
     pub(crate) fn new(slot: Arc<Slot<A>>, epoch: u64, hydrated: Hydrated<A>) -> Self {
-        let every = slot.shared.options.snapshot_every_events;
         Self {
             epoch,
             state: hydrated.state,
             version: hydrated.version,
-            snapshot_due: hydrated.snapshot_version.get().saturating_add(every),
+            snapshot_version: hydrated.snapshot_version,
             command_ids: CommandIds::new(&*slot.shared.options.clock),
             event_ids: EventIds::of(&slot.stream),
             scratch: Vec::new(),
@@ -169,7 +174,11 @@ impl<A: Aggregate> Cell<A> {
             }
         }))
         .map_err(panic_message)?;
-        self.version = Version::new(self.version.get().saturating_add(events.len() as u64));
+        let before = self.version.get();
+        self.version = Version::new(before.saturating_add(events.len() as u64));
+        if self.slot.shared.residency.measures() && is_measured(before, self.version.get()) {
+            self.slot.resized(self.slot.state_bytes(&self.state));
+        }
         Ok(())
     }
 
@@ -217,14 +226,32 @@ impl<A: Aggregate> Cell<A> {
 
     /// A snapshot of the state as it is now, if one is due. To be saved once the last of `events` is durable.
     pub(crate) fn snapshot_if_due(&mut self, events: &[NewEvent]) -> Option<Box<SnapshotJob<A>>> {
-        if self.version.get() < self.snapshot_due {
+        if self.events_behind_snapshot() < self.slot.shared.options.snapshot_every_events {
             return None;
         }
         let last = events.last()?;
         let job = SnapshotJob::begin(&self.slot, &self.state, self.version, last.id)?;
-        let every = self.slot.shared.options.snapshot_every_events;
-        self.snapshot_due = self.version.get().saturating_add(every);
+        self.snapshot_version = self.version;
         Some(Box::new(job))
+    }
+
+    fn events_behind_snapshot(&self) -> u64 {
+        let version = self.version.get();
+        version.saturating_sub(self.snapshot_version.get())
+    }
+
+    /// The aggregate leaves memory, and a snapshot of it stays if it would take long to bring it back without one.
+    pub(crate) fn passivate(self) {
+        let behind = self.events_behind_snapshot();
+        let lifecycle = &self.slot.shared.options.lifecycle;
+        // What is in flight could still come to nothing.
+        let is_final = self.is_durable() && !self.slot.is_voided(self.epoch);
+        if behind >= lifecycle.snapshot_on_passivation_events
+            && is_final
+            && let Some(job) = SnapshotJob::of_passivated(&self.slot, self.state, self.version)
+        {
+            job.start();
+        }
     }
 
     /// Lets the actor lend the aggregate before it does anything else.

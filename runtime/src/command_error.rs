@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::event_codec::EventCodecError;
 use crate::outcome::OutcomeError;
+use crate::parked::ParkedAggregate;
 use crate::refusal::{NotRecorded, Overloaded, PanickedIn, Refusal, UnreadableStream};
 
 /// Why a command did not take effect, sorted by what the caller can do. `R` is the command's own rejection.
@@ -95,6 +96,10 @@ pub enum CommandError<R> {
     /// The aggregate cannot be brought back from its stream. Nothing was recorded.
     #[error("nothing was recorded: {0}")]
     Unreadable(Arc<UnreadableStream>),
+    /// The aggregate failed too often and is left alone. Mend the cause, then revive it
+    /// ([`AggregateRef::revive`](crate::AggregateRef::revive)).
+    #[error("nothing was recorded: {0}")]
+    Parked(Arc<ParkedAggregate>),
     /// The domain's code panicked. Nothing was recorded; the same command would panic again.
     #[error("{step} panicked on a command for {stream}, nothing was recorded: {message}")]
     Panicked {
@@ -170,6 +175,7 @@ impl<R> CommandError<R> {
                 stream: stream.clone(),
             },
             Refusal::Unreadable(unreadable) => Self::Unreadable(unreadable),
+            Refusal::Parked(parked) => Self::Parked(parked),
         }
     }
 

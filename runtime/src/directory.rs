@@ -20,6 +20,9 @@ pub(crate) struct Directory {
 pub(crate) trait AnySlot: Any + Send + Sync {
     /// Takes nothing new and lets the actor end.
     fn close(&self);
+
+    /// Whether there is an actor, or about to be one.
+    fn is_occupied(&self) -> bool;
 }
 
 /// The stream's slot is in use for another Rust type.
@@ -55,6 +58,28 @@ impl Directory {
         // It may have been replaced by one that lives.
         self.slots
             .remove_if(stream, |_, slot| slot.strong_count() == 0);
+    }
+
+    /// The stream whose slot is at this address.
+    pub(crate) fn stream_at(&self, slot: usize) -> Option<StreamId> {
+        let mut slots = self.slots.iter();
+        slots
+            .find(|entry| entry.value().as_ptr().cast::<()>() as usize == slot)
+            .map(|entry| entry.key().clone())
+    }
+
+    /// The first few of the streams whose slots have an actor.
+    pub(crate) fn occupied(&self, count: usize) -> Vec<StreamId> {
+        // Looked at behind the map's locks, for the same reason as below.
+        let slots = self.slots.iter();
+        let slots: Vec<_> = slots
+            .filter_map(|entry| Some((entry.key().clone(), entry.value().upgrade()?)))
+            .collect();
+        let occupied = slots.into_iter().filter(|(_, slot)| slot.is_occupied());
+        let mut streams: Vec<_> = occupied.map(|(stream, _)| stream).collect();
+        streams.sort_unstable();
+        streams.truncate(count);
+        streams
     }
 
     #[cfg(test)]

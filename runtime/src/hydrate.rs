@@ -10,6 +10,7 @@ use crate::aggregate::Aggregate;
 use crate::command_error::not_recorded;
 use crate::event_codec::decode;
 use crate::refusal::{NotRecorded, Refusal, UnreadableStream, panic_message};
+use crate::slot::Slot;
 use crate::snapshots::decode_state;
 
 /// An aggregate as its stream has it.
@@ -18,16 +19,16 @@ pub(crate) struct Hydrated<A> {
     pub(crate) version: Version,
     /// The version of the snapshot that it came from; [`Version::EMPTY`] without one.
     pub(crate) snapshot_version: Version,
+    /// How many bytes that takes.
+    pub(crate) snapshot_bytes: usize,
 }
 
 /// Events of one read.
 const PAGE_EVENTS: usize = 1_000;
 
 /// Brings an aggregate back from its latest snapshot and the events behind it.
-pub(crate) async fn hydrate<A: Aggregate>(
-    store: &dyn Store,
-    stream: &StreamId,
-) -> Result<Hydrated<A>, Refusal> {
+pub(crate) async fn hydrate<A: Aggregate>(slot: &Arc<Slot<A>>) -> Result<Hydrated<A>, Refusal> {
+    let (store, stream) = (&*slot.shared.store, &slot.stream);
     // An earlier actor may have left appends in flight. Once this check is answered, each is durable or void.
     let check = || store.append(Append::check(stream.clone(), ExpectedVersion::Any));
     let mut settled = check().await;
@@ -37,14 +38,15 @@ pub(crate) async fn hydrate<A: Aggregate>(
     }
     settled.map_err(|error| Refusal::NotRecorded(not_recorded(error)))?;
     if let Some(snapshot) = usable_snapshot::<A>(store, stream).await? {
-        return replay(store, stream, snapshot).await;
+        return replay(slot, snapshot).await;
     }
     let empty = Hydrated {
         state: A::default(),
         version: Version::EMPTY,
         snapshot_version: Version::EMPTY,
+        snapshot_bytes: 0,
     };
-    replay(store, stream, empty).await
+    replay(slot, empty).await
 }
 
 /// The state in the stream's snapshot, if it is of this shape and of this history.
@@ -74,6 +76,7 @@ async fn usable_snapshot<A: Aggregate>(
             state,
             version: snapshot.version,
             snapshot_version: snapshot.version,
+            snapshot_bytes: snapshot.payload.bytes.len(),
         })),
         Err(error) => {
             tracing::warn!(%stream, version = %snapshot.version, error, "a snapshot cannot be decoded and is not used");
@@ -95,18 +98,21 @@ async fn is_of_this_history(store: &dyn Store, snapshot: &Snapshot) -> Result<bo
 }
 
 async fn replay<A: Aggregate>(
-    store: &dyn Store,
-    stream: &StreamId,
+    slot: &Arc<Slot<A>>,
     mut hydrated: Hydrated<A>,
 ) -> Result<Hydrated<A>, Refusal> {
+    let (store, stream) = (&*slot.shared.store, &slot.stream);
     let mut next = Some(hydrated.version.next());
     while let Some(from) = next {
         let page = store
             .read_stream(StreamQuery::since(stream.clone(), from, PAGE_EVENTS))
             .await
             .map_err(|error| Refusal::from_read(stream, error))?;
-        for event in &page.events {
-            apply(&mut hydrated, event)?;
+        {
+            let _deciding = slot.deciding("its recorded events");
+            for event in &page.events {
+                apply(&mut hydrated, event)?;
+            }
         }
         next = page.next;
         if next.is_some() {

@@ -136,6 +136,7 @@ mod command_options;
 mod committed;
 mod deadline;
 mod options;
+mod parked;
 mod outcome;
 mod projection;
 mod query_error;
@@ -154,13 +155,17 @@ mod directory;
 mod event_codec;
 mod event_id;
 mod hydrate;
+mod residency;
+mod restarts;
 mod meters;
 mod once;
 mod shared;
 mod slot;
 mod snapshots;
 mod supervisor;
+mod sync;
 mod transaction;
+mod watchdog;
 mod work;
 
 #[cfg(feature = "simulation")]
@@ -173,6 +178,8 @@ pub mod simulation;
     reason = "a broken promise must be seen"
 )]
 pub mod fuzzing;
+#[cfg(all(test, shuttle))]
+mod interleavings;
 #[cfg(test)]
 mod tests;
 
@@ -190,6 +197,7 @@ pub use idempotent_command::IdempotentCommand;
 pub use meters::{projection_metrics, runtime_metrics};
 pub use options::{RuntimeBuilder, WhenFull};
 pub use outcome::{Outcome, OutcomeError};
+pub use parked::ParkedAggregate;
 pub use projection::{
     ParkedEvent, ProjectError, Projection, ProjectionError, ProjectionRef, ProjectionStatus,
     ROW_BYTES_MAX, Table, WaitError,
@@ -204,6 +212,7 @@ pub use transaction::{
     Condition, IdempotentSteps, Step, Steps, TRANSACTION_AGGREGATES_MAX, Transacted,
     TransactionError,
 };
+pub use watchdog::StuckCommand;
 
 #[doc(no_inline)]
 pub use foldhouse_store::{

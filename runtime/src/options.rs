@@ -1,7 +1,10 @@
+mod lifecycle;
+
 use std::sync::Arc;
 
 use foldhouse_store::{Clock, Store, SystemClock};
 
+pub(crate) use self::lifecycle::Lifecycle;
 use crate::runtime::{Runtime, StartError};
 
 /// What a caller gets when a limit on commands in flight is reached.
@@ -32,6 +35,7 @@ pub(crate) struct Options {
     pub(crate) commands_in_flight_per_aggregate_max: usize,
     pub(crate) snapshot_every_events: u64,
     pub(crate) when_full: WhenFull,
+    pub(crate) lifecycle: Lifecycle,
 }
 
 impl RuntimeBuilder {
@@ -44,6 +48,7 @@ impl RuntimeBuilder {
                 commands_in_flight_per_aggregate_max: 8_192,
                 snapshot_every_events: 1_000,
                 when_full: WhenFull::Wait,
+                lifecycle: Lifecycle::default(),
             },
         }
     }
@@ -109,6 +114,7 @@ impl RuntimeBuilder {
                 limit: u64::MAX,
             });
         }
+        options.lifecycle.check()?;
         Runtime::start(self.store, self.options).await
     }
 }

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use foldhouse_store::StreamId;
 
+use crate::parked::ParkedAggregate;
 use crate::refusal::{NotRecorded, Overloaded, PanickedIn, Refusal, UnreadableStream};
 
 /// Why a query has no answer.
@@ -33,6 +34,10 @@ pub enum QueryError {
     /// The aggregate cannot be brought back from its stream.
     #[error("the query has no answer: {0}")]
     Unreadable(Arc<UnreadableStream>),
+    /// The aggregate failed too often and is left alone. Mend the cause, then revive it
+    /// ([`AggregateRef::revive`](crate::AggregateRef::revive)).
+    #[error("the query has no answer: {0}")]
+    Parked(Arc<ParkedAggregate>),
     /// The query's own code panicked.
     #[error("{step} panicked on {stream}: {message}")]
     Panicked {
@@ -69,6 +74,7 @@ impl QueryError {
                 stream: stream.clone(),
             },
             Refusal::Unreadable(unreadable) => Self::Unreadable(unreadable),
+            Refusal::Parked(parked) => Self::Parked(parked),
         }
     }
 }

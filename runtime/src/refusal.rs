@@ -4,6 +4,7 @@ use foldhouse_store::{Damage, Fault, ReadError, RecordedEvent, StreamId, Version
 
 use crate::admission::NotAdmitted;
 use crate::event_codec::EventCodecError;
+use crate::parked::ParkedAggregate;
 
 /// Why nothing was recorded although no rule of the domain said no. A retry is safe for each of them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -162,6 +163,7 @@ pub(crate) enum Refusal {
     Overloaded(Overloaded),
     Expired,
     Unreadable(Arc<UnreadableStream>),
+    Parked(Arc<ParkedAggregate>),
 }
 
 impl Refusal {
@@ -193,6 +195,7 @@ impl std::fmt::Display for Refusal {
             Self::Overloaded(limit) => limit.fmt(f),
             Self::Expired => f.write_str("the deadline passed"),
             Self::Unreadable(unreadable) => unreadable.fmt(f),
+            Self::Parked(parked) => parked.fmt(f),
         }
     }
 }

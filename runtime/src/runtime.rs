@@ -11,11 +11,14 @@ use crate::command_options::CommandOptions;
 use crate::directory::{Directory, OtherType};
 use crate::options::{Options, RuntimeBuilder};
 use crate::outcome::{Outcome, OutcomeError, settled_outcome};
+use crate::parked::ParkedAggregate;
 use crate::projection::{self, ProjectError, Projection, ProjectionRef};
+use crate::residency::passivate_idle;
 use crate::shared::Shared;
 use crate::shutdown::{self, ShutdownIncomplete, ShutdownReport};
 use crate::supervisor::Supervisor;
 use crate::transaction::{self, IdempotentSteps, Purpose, Steps, Transacted, TransactionError};
+use crate::watchdog::StuckCommand;
 
 /// Aggregates as supervised actors over one store. A clone is cheap and is the same runtime.
 ///
@@ -105,6 +108,9 @@ impl Runtime {
             supervisor.get_cell(),
             projections.get_cell(),
         ));
+        if let Some(idle_max) = shared.residency.idle_max() {
+            tokio::spawn(passivate_idle(Arc::downgrade(&shared), idle_max));
+        }
         Ok(Self {
             owner: Arc::new(Owner { shared }),
         })
@@ -152,6 +158,12 @@ impl Runtime {
     #[cfg(test)]
     pub(crate) fn slot_count(&self) -> usize {
         self.owner.shared.directory.len()
+    }
+
+    /// What the watchdog's thread has, too.
+    #[cfg(test)]
+    pub(crate) fn watched_directory(&self) -> std::sync::Weak<Directory> {
+        Arc::downgrade(&self.owner.shared.directory)
     }
 
     #[cfg(test)]
@@ -336,6 +348,26 @@ impl Runtime {
         projection: P,
     ) -> Result<ProjectionRef<P>, ProjectError> {
         projection::start(&self.owner.shared, projection).await
+    }
+
+    /// The aggregates that failed too often and are left alone, the longest parked first. At most 10,000 are kept in mind;
+    /// beyond that the one that was parked first gets another chance.
+    #[must_use]
+    pub fn parked(&self) -> Vec<ParkedAggregate> {
+        self.owner.shared.restarts.parked()
+    }
+
+    /// What does not return: commands and queries that have held their thread for longer than
+    /// [`RuntimeBuilder::stuck_after`]. No more than there are threads.
+    #[must_use]
+    pub fn stuck(&self) -> Vec<StuckCommand> {
+        self.owner.shared.stuck()
+    }
+
+    /// How many aggregates are in memory: they have an actor, or are about to have one.
+    #[must_use]
+    pub fn live_aggregates(&self) -> usize {
+        self.owner.shared.residency.len()
     }
 
     /// Ends the runtime. It takes no new commands (they get [`NotRecorded::ShuttingDown`](crate::NotRecorded)), answers

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use foldhouse_store::Store;
 use ractor::ActorCell;
@@ -13,6 +13,10 @@ use crate::meters::Meters;
 use crate::once::Claims;
 use crate::options::Options;
 use crate::projection::AnyProjection;
+use crate::residency::Residency;
+use crate::restarts::Restarts;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::watchdog::{StuckCommand, Watchdog};
 use crate::subscription::Topics;
 
 /// What all parts of one runtime share.
@@ -26,7 +30,12 @@ pub(crate) struct Shared {
     pub(crate) claims: Claims,
     /// One permit for each snapshot that may be encoded and saved at a time.
     pub(crate) snapshots: Semaphore,
-    pub(crate) directory: Directory,
+    pub(crate) directory: Arc<Directory>,
+    /// Who has a place in memory.
+    pub(crate) residency: Arc<Residency>,
+    /// Who has failed lately.
+    pub(crate) restarts: Restarts,
+    pub(crate) watchdog: Option<Watchdog>,
     pub(crate) topics: Topics,
     /// The supervisor of all aggregate actors.
     pub(crate) supervisor: ActorCell,
@@ -37,6 +46,7 @@ pub(crate) struct Shared {
     /// How many slots have an actor, or are about to have one.
     occupied_slots: AtomicUsize,
     all_slots_empty: Notify,
+    begins_to_close: Notify,
     /// By name; without one while it is being loaded.
     projections: Mutex<BTreeMap<&'static str, Option<Arc<dyn AnyProjection>>>>,
 }
@@ -51,14 +61,22 @@ impl Shared {
         supervisor: ActorCell,
         projection_supervisor: ActorCell,
     ) -> Self {
+        let directory = Arc::<Directory>::default();
+        let lifecycle = &options.lifecycle;
+        let watchdog = lifecycle
+            .stuck_after
+            .and_then(|stuck_after| Watchdog::start(Arc::clone(&directory), stuck_after));
         Self {
             store,
             admission: Gate::new(options.commands_in_flight_max),
             claims: Claims::default(),
             snapshots: Semaphore::new(SNAPSHOTS_AT_A_TIME_MAX),
+            residency: Arc::new(Residency::new(lifecycle.residency)),
+            restarts: Restarts::new(lifecycle.restarts),
+            watchdog,
             options,
+            directory,
             meters: Meters::register(&[]),
-            directory: Directory::default(),
             topics: Topics::default(),
             supervisor,
             projection_supervisor,
@@ -66,6 +84,7 @@ impl Shared {
             closing: AtomicBool::new(false),
             occupied_slots: AtomicUsize::new(0),
             all_slots_empty: Notify::new(),
+            begins_to_close: Notify::new(),
             projections: Mutex::default(),
         }
     }
@@ -79,6 +98,7 @@ impl Shared {
     pub(crate) fn close(&self) {
         // The flag first: a slot that the sweep does not see was empty, and will look at the flag before it starts.
         self.closing.store(true, Ordering::SeqCst);
+        self.begins_to_close.notify_waiters();
         self.directory.close_all();
         self.topics.close();
         if self.occupied_slots() == 0 {
@@ -118,6 +138,19 @@ impl Shared {
         }
     }
 
+    pub(crate) fn stuck(&self) -> Vec<StuckCommand> {
+        let watchdog = self.watchdog.as_ref();
+        watchdog.map_or_else(Vec::new, Watchdog::stuck)
+    }
+
+    /// Waits so long by the machine's clock, even if nothing of the tokio runtime can run. For ever without a watchdog.
+    pub(crate) async fn alarm(&self, after: Duration) {
+        match &self.watchdog {
+            Some(watchdog) => watchdog.alarm(after).await,
+            None => std::future::pending().await,
+        }
+    }
+
     pub(crate) fn occupied_slots(&self) -> usize {
         self.occupied_slots.load(Ordering::SeqCst)
     }
@@ -132,6 +165,16 @@ impl Shared {
         if self.occupied_slots.fetch_sub(1, Ordering::SeqCst) == 1 && self.is_closing() {
             self.all_slots_empty.notify_waiters();
             self.supervisor.stop(None);
+        }
+    }
+
+    /// Waits until the runtime takes no new commands.
+    pub(crate) async fn until_closing(&self) {
+        let closes = self.begins_to_close.notified();
+        tokio::pin!(closes);
+        closes.as_mut().enable();
+        if !self.is_closing() {
+            closes.await;
         }
     }
 

@@ -2,10 +2,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use foldhouse_store::Position;
+use foldhouse_store::{Position, StreamId};
 
 use crate::projection::{ParkedEvent, State};
 use crate::shared::Shared;
+use crate::watchdog::StuckCommand;
 
 /// What a shutdown did, or left undone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +14,10 @@ use crate::shared::Shared;
 pub struct ShutdownReport {
     /// Aggregates whose actor has not ended.
     pub aggregates_left: usize,
+    /// The streams of the first few of them, at most 16.
+    pub streams_left: Vec<StreamId>,
+    /// What does not return, and keeps its aggregate from ending.
+    pub stuck: Vec<StuckCommand>,
     /// Accepted commands and queries that have no answer yet.
     pub unanswered: usize,
     /// How far each projection has come.
@@ -58,6 +63,20 @@ impl fmt::Display for ShutdownIncomplete {
              unanswered",
             self.deadline, left.aggregates_left, left.unanswered
         )?;
+        for stuck in &left.stuck {
+            let StuckCommand {
+                stream,
+                command,
+                stuck_for,
+            } = stuck;
+            write!(
+                f,
+                ", {command} on {stream} has not returned for {stuck_for:?}"
+            )?;
+        }
+        if let Some(first) = left.streams_left.first() {
+            write!(f, ", {first} is one of the aggregates")?;
+        }
         for projection in left.projections.iter().filter(|left| !left.ended) {
             write!(
                 f,
@@ -70,6 +89,8 @@ impl fmt::Display for ShutdownIncomplete {
 }
 
 impl std::error::Error for ShutdownIncomplete {}
+
+const STREAMS_LEFT_MAX: usize = 16;
 
 pub(crate) async fn shutdown(
     shared: &Arc<Shared>,
@@ -92,7 +113,12 @@ pub(crate) async fn shutdown(
         }
     };
     // Whether it was in time is read off what is left.
-    let _ = tokio::time::timeout(deadline, all_done).await;
+    tokio::select! {
+        biased;
+        _ = tokio::time::timeout(deadline, all_done) => {}
+        // The timer's own thread may be the one that is stuck.
+        () = shared.alarm(deadline) => {}
+    }
     let projections = projections.iter().map(|(name, projection)| {
         let progress = projection.progress();
         ProjectionReport {
@@ -105,8 +131,15 @@ pub(crate) async fn shutdown(
             ended: progress.ended,
         }
     });
+    let aggregates_left = shared.occupied_slots();
+    let streams_left = match aggregates_left {
+        0 => Vec::new(),
+        _ => shared.directory.occupied(STREAMS_LEFT_MAX),
+    };
     let left = ShutdownReport {
-        aggregates_left: shared.occupied_slots(),
+        aggregates_left,
+        streams_left,
+        stuck: shared.stuck(),
         unanswered: shared.admission.inside(),
         projections: projections.collect(),
     };

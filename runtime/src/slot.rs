@@ -1,10 +1,11 @@
 mod borrowed;
 mod inbox;
+mod resident;
+mod restart;
 mod start;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
 use foldhouse_store::{StreamId, Version};
@@ -17,7 +18,11 @@ use crate::aggregate::Aggregate;
 use crate::cell::Cell;
 use crate::directory::AnySlot;
 use crate::refusal::{NotRecorded, Refusal};
+use crate::restarts::Leave;
 use crate::shared::Shared;
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard, yield_point};
+use crate::watchdog::{Deciding, deciding};
 use crate::work::Work;
 
 /// The place of one aggregate in the runtime: its mailbox, its limit, and the actor that works there, if there is one.
@@ -38,6 +43,10 @@ pub(crate) struct Slot<A: Aggregate> {
     pub(crate) admission: Gate,
     /// Whether a snapshot of this aggregate is being saved.
     pub(crate) snapshotting: AtomicBool,
+    /// How many bytes its latest snapshot takes; 0 if none is known of.
+    pub(crate) snapshot_bytes: AtomicUsize,
+    /// When it was used last, by the clock of `residency`.
+    last_used: AtomicU64,
     inbox: Mutex<Inbox<A>>,
     /// The highest version that is known to be durable.
     durable: AtomicU64,
@@ -65,6 +74,8 @@ impl<A: Aggregate> Slot<A> {
             shared,
             admission,
             snapshotting: AtomicBool::new(false),
+            snapshot_bytes: AtomicUsize::new(0),
+            last_used: AtomicU64::new(0),
             inbox: Mutex::new(Inbox::new()),
             durable: AtomicU64::new(0),
             voided_epoch: AtomicU64::new(0),
@@ -90,6 +101,10 @@ impl<A: Aggregate> Slot<A> {
             // An answer wakes its caller: never under the lock.
             drop(inbox);
             return work.refuse(Refusal::NotRecorded(NotRecorded::ShuttingDown));
+        }
+        if empty && let Leave::No(parked) = self.shared.restarts.leave(&self.stream) {
+            drop(inbox);
+            return work.refuse(Refusal::Parked(parked));
         }
         inbox.queue.push_back(work);
         if empty {
@@ -126,6 +141,11 @@ impl<A: Aggregate> Slot<A> {
         if let Some(ended) = inbox.ended.take() {
             return Poll::Ready(Turn::End(Err(ended)));
         }
+        if inbox.phase == Phase::Ending {
+            // It is passivated. What has come meanwhile is for the next actor.
+            *cell = inbox.rest.take();
+            return Poll::Ready(Turn::End(Ok(())));
+        }
         let Some(resting) = cell.take().or_else(|| inbox.rest.take()) else {
             // Somebody has borrowed it, and wakes the actor on giving it back.
             inbox.sleep(context.waker());
@@ -137,6 +157,9 @@ impl<A: Aggregate> Slot<A> {
             drop(inbox);
             let voided = Ended::Voided(self.stream.clone());
             return Poll::Ready(Turn::End(Err(voided)));
+        }
+        if !inbox.queue.is_empty() {
+            self.touch();
         }
         if inbox.queue.len() > 1 {
             // The queue takes over the batch's room.
@@ -154,18 +177,21 @@ impl<A: Aggregate> Slot<A> {
         }
         inbox.rest = Some(resting);
         inbox.sleep(context.waker());
+        drop(inbox);
+        self.relieve_if_over();
         Poll::Pending
     }
 
     /// The actor of this epoch is gone; `unhandled` is what it took and did not come to.
     pub(crate) fn ended(self: &Arc<Self>, epoch: u64, mut unhandled: VecDeque<Box<dyn Work<A>>>) {
         // Declared before the lock, and so dropped behind it: its drop is the domain's.
-        let _rest;
+        let (_rest, _seat);
         let mut inbox = self.inbox();
         if inbox.epoch != epoch {
             return;
         }
         _rest = inbox.rest.take();
+        _seat = inbox.seat.take();
         unhandled.append(&mut inbox.queue);
         inbox.queue = unhandled;
         match inbox.phase {
@@ -179,16 +205,21 @@ impl<A: Aggregate> Slot<A> {
 
     fn empty_or_restart(self: &Arc<Self>, mut inbox: MutexGuard<'_, Inbox<A>>) {
         if inbox.queue.is_empty() {
-            inbox.phase = Phase::Empty;
+            inbox.empty();
             drop(inbox);
             self.shared.slot_emptied();
             return;
         }
-        // Restarts are not slowed down yet; this is the place.
+        // Whether it may start now, and at all, is looked at on the way.
         self.shared.meters.restarts.increment(1);
         let epoch = inbox.begin_epoch();
         drop(inbox);
         start::start(self, epoch);
+    }
+
+    /// Lets the watchdog see, while the result lives, that this thread works for this aggregate.
+    pub(crate) fn deciding(self: &Arc<Self>, command: &'static str) -> Option<Deciding> {
+        deciding(Arc::as_ptr(self).cast::<()>() as usize, command)
     }
 
     /// Wakes the actor if it sleeps, so that it notices a void.
@@ -250,10 +281,15 @@ impl<A: Aggregate> AnySlot for Slot<A> {
         inbox.closed = true;
         inbox.wake();
     }
+
+    fn is_occupied(&self) -> bool {
+        self.inbox().phase != Phase::Empty
+    }
 }
 
 impl<A: Aggregate> Drop for Slot<A> {
     fn drop(&mut self) {
+        yield_point();
         self.shared.directory.forget(&self.stream);
     }
 }

@@ -1,9 +1,8 @@
 use std::num::NonZeroU16;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use foldhouse_store::{Codec, Payload, Snapshot, Version};
+use foldhouse_store::{Codec, Payload, Snapshot, StreamQuery, Version};
 use serde::Serialize;
 use tokio::sync::SemaphorePermit;
 use uuid::Uuid;
@@ -12,6 +11,7 @@ use crate::aggregate::Aggregate;
 use crate::event_codec::decode_value;
 use crate::refusal::panic_message;
 use crate::slot::Slot;
+use crate::sync::atomic::Ordering;
 
 /// The most that an encoded state may take, in bytes; a larger one is not kept.
 pub const SNAPSHOT_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -21,13 +21,33 @@ pub(crate) struct SnapshotJob<A: Aggregate> {
     slot: Arc<Slot<A>>,
     state: A,
     version: Version,
-    event_id: Uuid,
+    /// The event at this version; looked up where it is not known.
+    event_id: Option<Uuid>,
 }
 
 /// How many snapshots of an aggregate are kept: hydrating needs the newest only.
 const SNAPSHOTS_KEPT: NonZeroU16 = NonZeroU16::MIN;
 
 impl<A: Aggregate> SnapshotJob<A> {
+    /// Of an aggregate that leaves memory, whose events are all durable. `None` as for [`Self::begin`].
+    pub(crate) fn of_passivated(slot: &Arc<Slot<A>>, state: A, version: Version) -> Option<Self> {
+        let permit = Self::leave_to_save(slot)?;
+        slot.snapshotting.store(true, Ordering::Release);
+        SemaphorePermit::forget(permit);
+        Some(Self {
+            slot: Arc::clone(slot),
+            state,
+            version,
+            event_id: None,
+        })
+    }
+
+    fn leave_to_save(slot: &Slot<A>) -> Option<SemaphorePermit<'_>> {
+        let permit = slot.shared.snapshots.try_acquire().ok()?;
+        let is_free = !slot.snapshotting.load(Ordering::Acquire);
+        is_free.then_some(permit)
+    }
+
     /// `None` while an older one of this aggregate is being saved, or too many of all.
     pub(crate) fn begin(
         slot: &Arc<Slot<A>>,
@@ -35,10 +55,7 @@ impl<A: Aggregate> SnapshotJob<A> {
         version: Version,
         event_id: Uuid,
     ) -> Option<Self> {
-        let permit = slot.shared.snapshots.try_acquire().ok()?;
-        if slot.snapshotting.load(Ordering::Acquire) {
-            return None;
-        }
+        let permit = Self::leave_to_save(slot)?;
         // Unwind safe: the state is only read. A snapshot is an economy: without it the command goes on.
         let state = catch_unwind(AssertUnwindSafe(|| state.clone()))
             .map_err(|panic| {
@@ -53,7 +70,7 @@ impl<A: Aggregate> SnapshotJob<A> {
             slot: Arc::clone(slot),
             state,
             version,
-            event_id,
+            event_id: Some(event_id),
         })
     }
 
@@ -64,6 +81,10 @@ impl<A: Aggregate> SnapshotJob<A> {
         let taken_at = self.slot.shared.options.clock.now();
         tokio.spawn(async move {
             let stream = &self.slot.stream;
+            let Some(event_id) = self.event_id().await else {
+                tracing::warn!(%stream, version = %self.version, "a snapshot was not saved: its last event cannot be read");
+                return;
+            };
             let payload = match encode_state(&self.state) {
                 Ok(payload) => payload,
                 Err(error) => {
@@ -71,10 +92,13 @@ impl<A: Aggregate> SnapshotJob<A> {
                     return;
                 }
             };
+            self.slot
+                .snapshot_bytes
+                .store(payload.bytes.len(), Ordering::Relaxed);
             let snapshot = Snapshot {
                 stream: stream.clone(),
                 version: self.version,
-                event_id: self.event_id,
+                event_id,
                 taken_at,
                 state_schema: A::STATE_SCHEMA,
                 payload,
@@ -90,6 +114,18 @@ impl<A: Aggregate> SnapshotJob<A> {
                 }
             }
         });
+    }
+}
+
+impl<A: Aggregate> SnapshotJob<A> {
+    async fn event_id(&self) -> Option<Uuid> {
+        if self.event_id.is_some() {
+            return self.event_id;
+        }
+        let query = StreamQuery::since(self.slot.stream.clone(), self.version, 1);
+        let page = self.slot.shared.store.read_stream(query).await.ok()?;
+        let event = page.events.first()?;
+        (event.version == self.version).then_some(event.id)
     }
 }
 

@@ -12,17 +12,20 @@ mod failures;
 mod hazards;
 mod held_store;
 mod lifecycle;
+mod passivation;
 mod meters;
 mod once;
 mod once_stress;
 mod once_transactions;
 mod projections;
+mod restarts;
 mod snapshots;
 mod stress;
 mod subscriptions;
 mod transaction_hazards;
 mod transaction_durability;
 mod transactions;
+mod watchdog;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +50,15 @@ async fn start_with(
 
 fn counter(runtime: &Runtime) -> AggregateRef<Counter> {
     runtime.aggregate("acme", "1").unwrap()
+}
+
+/// Waits for a condition, and fails where it is not met for longer than a hang takes.
+async fn until(condition: impl Fn() -> bool) {
+    let waiting = std::time::Instant::now();
+    while !condition() {
+        assert!(waiting.elapsed() < PATIENCE, "it does not come to this");
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Lets every other task of a current-thread runtime run until it waits.

@@ -21,6 +21,9 @@ pub(crate) trait Work<A: Aggregate>: Send + 'static {
     /// The same for one that has waited in the mailbox.
     fn run_boxed(self: Box<Self>, cell: &mut Cell<A>) -> Result<(), Ended>;
 
+    /// What it is, to be told if it does not return.
+    fn name(&self) -> &'static str;
+
     /// Answers that it will not be done.
     fn refuse(self: Box<Self>, refusal: Refusal);
 }

@@ -1,7 +1,9 @@
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use tokio::sync::{Notify, Semaphore};
+
+use crate::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Lets so many in at a time, in the order of arrival. One atomic step in and one out while nobody has to wait, which
 /// is less than half of what a tokio semaphore takes.

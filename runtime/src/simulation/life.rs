@@ -157,6 +157,8 @@ impl<S: Scenario> Life<S> {
         };
         let mut builder = Runtime::builder(store)
             .clock(Arc::clone(&self.machine.clock))
+            // It goes by the machine's time.
+            .without_watchdog()
             .snapshot_every_events(self.settings.snapshot_every_events);
         if let Some(set_up) = &self.settings.set_up {
             builder = set_up(builder);

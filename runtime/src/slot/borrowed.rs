@@ -22,7 +22,7 @@ impl<A: Aggregate> Slot<A> {
     /// Borrows the aggregate if it rests and nothing waits for it.
     pub(crate) fn borrow(self: &Arc<Self>) -> Option<Borrowed<A>> {
         let mut inbox = self.inbox();
-        if inbox.closed || !inbox.queue.is_empty() {
+        if inbox.closed || inbox.phase != Phase::Live || !inbox.queue.is_empty() {
             return None;
         }
         // Under the lock, where it is looked at again on giving back: a void in between is not missed.
@@ -31,6 +31,7 @@ impl<A: Aggregate> Slot<A> {
         }
         let cell = inbox.rest.take()?;
         inbox.borrowed = true;
+        self.touch();
         Some(Borrowed {
             slot: Arc::clone(self),
             cell: Some(cell),
@@ -64,6 +65,8 @@ impl<A: Aggregate> Slot<A> {
             (Phase::Live, Ok(())) => {
                 inbox.rest = Some(cell);
                 if inbox.queue.is_empty() && !inbox.closed && !self.is_voided(inbox.epoch) {
+                    drop(inbox);
+                    self.relieve_if_over();
                     return;
                 }
                 inbox.wake();
@@ -96,7 +99,11 @@ impl<A: Aggregate> Borrowed<A> {
 
     /// Does a piece of work, and gives the aggregate back.
     pub(crate) fn run<W: Work<A>>(mut self, work: W) {
-        let done = self.cell.as_deref_mut().map(|cell| work.run(cell));
+        let slot = &self.slot;
+        let done = self.cell.as_deref_mut().map(|cell| {
+            let _deciding = slot.deciding(work.name());
+            work.run(cell)
+        });
         if let Some(Err(ended)) = done {
             self.end(ended);
         }

@@ -4,6 +4,7 @@ use std::task::Waker;
 use crate::actor::Ended;
 use crate::aggregate::Aggregate;
 use crate::cell::Cell;
+use crate::residency::Seat;
 use crate::work::Work;
 
 /// A slot's mailbox and what is known of its actor, under one lock.
@@ -25,6 +26,8 @@ pub(super) struct Inbox<A: Aggregate> {
     pub(super) borrowed: bool,
     /// Why the actor has to end: what happened to the aggregate while it was borrowed.
     pub(super) ended: Option<Ended>,
+    /// Its place in memory, from its start until it is told to go.
+    pub(super) seat: Option<Seat>,
     /// Wakes the actor. Kept over its sleeps: a waker that is already there need not be cloned again.
     waker: Option<Waker>,
 }
@@ -56,6 +59,7 @@ impl<A: Aggregate> Inbox<A> {
             rest: None,
             borrowed: false,
             ended: None,
+            seat: None,
             waker: None,
         }
     }
@@ -68,6 +72,14 @@ impl<A: Aggregate> Inbox<A> {
         self.waker = None;
         self.epoch += 1;
         self.epoch
+    }
+
+    /// There is no actor any more. A slot that somebody keeps a handle on takes no more room than it has to.
+    pub(super) fn empty(&mut self) {
+        self.phase = Phase::Empty;
+        self.awake = false;
+        self.queue = VecDeque::new();
+        self.waker = None;
     }
 
     pub(super) fn sleep(&mut self, waker: &Waker) {

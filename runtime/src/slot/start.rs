@@ -1,67 +1,111 @@
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use foldhouse_store::Version;
-use ractor::{Actor, ActorRef};
+#[cfg(not(shuttle))]
+use ractor::Actor;
 
 use super::{Phase, Slot};
-use crate::actor::{AggregateActor, Incarnation, Run};
+use crate::actor::Incarnation;
+#[cfg(not(shuttle))]
+use crate::actor::{AggregateActor, Run};
 use crate::aggregate::Aggregate;
 use crate::hydrate::hydrate;
 use crate::refusal::{NotRecorded, Refusal};
+use crate::residency::Seat;
+use crate::restarts::Leave;
+use crate::sync::atomic::Ordering;
 
 /// Hydrates the aggregate and starts its actor, in a task of its own: a caller that gives up leaves nothing half done.
 pub(super) fn start<A: Aggregate>(slot: &Arc<Slot<A>>, epoch: u64) {
+    let weak: Weak<Slot<A>> = Arc::downgrade(slot);
     let starting = Starting {
         slot: Arc::clone(slot),
         epoch,
+        seat: Some(slot.shared.residency.arrive(weak)),
     };
+    #[cfg(not(shuttle))]
     slot.shared.tokio.spawn(starting.run());
+    #[cfg(shuttle)]
+    drop(shuttle::future::spawn(starting.run()));
 }
 
 /// A start under way. If it comes to nothing, for whatever reason, all that waits for the actor is answered.
 struct Starting<A: Aggregate> {
     slot: Arc<Slot<A>>,
     epoch: u64,
+    seat: Option<Seat>,
 }
 
 impl<A: Aggregate> Starting<A> {
-    async fn run(self) {
+    async fn run(mut self) {
         let slot = &self.slot;
+        if let Leave::No(parked) = slot.until_backed_off().await {
+            return self.fail(&Refusal::Parked(parked));
+        }
         let started = Instant::now();
-        let hydrated = match hydrate::<A>(&*slot.shared.store, &slot.stream).await {
+        let hydrated = match hydrate(slot).await {
             Ok(hydrated) => hydrated,
             Err(refusal) => {
                 tracing::warn!(stream = %slot.stream, reason = %refusal, "an aggregate could not be hydrated");
+                // What the store does not give now is not the aggregate's fault.
+                if let Refusal::Unreadable(unreadable) = &refusal {
+                    slot.failed(&unreadable.to_string());
+                }
                 return self.fail(&refusal);
             }
         };
         let from_snapshot = hydrated.snapshot_version > Version::EMPTY;
         slot.shared.meters.hydrated(started, from_snapshot);
         slot.set_durable(hydrated.version);
+        if let Some(seat) = &mut self.seat
+            && slot.shared.residency.measures()
+        {
+            slot.snapshot_bytes
+                .store(hydrated.snapshot_bytes, Ordering::Relaxed);
+            seat.resize(slot.state_bytes(&hydrated.state));
+        }
         let incarnation = Incarnation::new(Arc::clone(slot), self.epoch, hydrated);
-        let supervisor = slot.shared.supervisor.clone();
+        self.spawn(incarnation).await;
+    }
+
+    /// ractor's actors are not for shuttle to order: there the incarnation lives as a bare task.
+    #[cfg(shuttle)]
+    async fn spawn(mut self, mut incarnation: Incarnation<A>) {
+        if self.live() {
+            drop(shuttle::future::spawn(async move {
+                let _ = incarnation.live().await;
+            }));
+        }
+    }
+
+    #[cfg(not(shuttle))]
+    async fn spawn(mut self, incarnation: Incarnation<A>) {
+        let supervisor = self.slot.shared.supervisor.clone();
         match AggregateActor::spawn_linked(None, AggregateActor::new(), incarnation, supervisor)
             .await
         {
-            Ok((actor, _task)) => self.live(actor),
+            // It fails only if it has been killed meanwhile; its end then empties the slot.
+            Ok((actor, _task)) if self.live() => drop(actor.send_message(Run)),
+            Ok(_) => {}
             Err(error) => {
-                tracing::warn!(stream = %slot.stream, %error, "an aggregate's actor did not start");
+                tracing::warn!(stream = %self.slot.stream, %error, "an aggregate's actor did not start");
                 self.fail(&Refusal::NotRecorded(NotRecorded::ShuttingDown));
             }
         }
     }
 
-    fn live(self, actor: ActorRef<Run>) {
+    /// The actor is there. False if it is gone again.
+    fn live(&mut self) -> bool {
         let mut inbox = self.slot.inbox();
         if inbox.stillborn {
             drop(inbox);
-            return self.fail(&Refusal::NotRecorded(NotRecorded::ActorEnded));
+            self.fail(&Refusal::NotRecorded(NotRecorded::ActorEnded));
+            return false;
         }
         inbox.phase = Phase::Live;
-        drop(inbox);
-        // Fails only if it has been killed meanwhile; its end then empties the slot.
-        let _ = actor.send_message(Run);
+        inbox.seat = self.seat.take();
+        true
     }
 
     fn fail(&self, refusal: &Refusal) {
@@ -69,9 +113,8 @@ impl<A: Aggregate> Starting<A> {
         if inbox.epoch != self.epoch || !matches!(inbox.phase, Phase::Starting) {
             return;
         }
-        inbox.phase = Phase::Empty;
-        inbox.awake = false;
         let waiting = std::mem::take(&mut inbox.queue);
+        inbox.empty();
         drop(inbox);
         // Before the answers: they drop what is the user's, and a panic in there must not leave the slot counted. A
         // shutdown waits for the permits that are still out.

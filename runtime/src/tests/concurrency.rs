@@ -110,7 +110,13 @@ async fn a_hundred_first_callers_find_one_actor() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn panics_and_cancelled_callers_in_a_crowd_leave_a_whole_stream() {
     let store = Arc::new(MemoryStore::new());
-    let runtime = start(&store).await;
+    let runtime = start_with(&store, |builder| {
+        // It panics more often than would be put up with.
+        builder
+            .restarts_max(10_000, PATIENCE)
+            .restart_backoff_max(Duration::ZERO)
+    })
+    .await;
     let tasks: Vec<_> = (0..32)
         .map(|task| {
             let counter = counter(&runtime);

@@ -55,13 +55,17 @@ struct Run {
     runtime: Runtime,
     callers: Vec<JoinHandle<Told>>,
     commands: u128,
+    /// Room for all of the counters, or for fewer.
+    live_max: usize,
 }
 
 impl Run {
     async fn new(seed: u64) -> Self {
         let store = HeldStore::new();
+        let live_max = if seed.is_multiple_of(2) { 1_000 } else { 2 };
         Self {
-            runtime: Self::start(&store).await,
+            runtime: Self::start(&store, live_max).await,
+            live_max,
             random: Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
             store,
             callers: Vec::new(),
@@ -69,12 +73,16 @@ impl Run {
         }
     }
 
-    async fn start(store: &Arc<HeldStore>) -> Runtime {
+    async fn start(store: &Arc<HeldStore>, live_max: usize) -> Runtime {
         start_with(store, |builder| {
             builder
                 .commands_in_flight_max(12)
                 .commands_in_flight_per_aggregate_max(7)
                 .snapshot_every_events(3)
+                .snapshot_on_passivation_after_events(1)
+                .live_aggregates_max(live_max)
+                .restarts_max(10_000, PATIENCE)
+                .restart_backoff_max(Duration::ZERO)
         })
         .await
     }
@@ -120,7 +128,7 @@ impl Run {
             93..98 => self.store.set_ready(true),
             98 if self.random.below(4) == 0 => {
                 self.quiet().await;
-                self.runtime = Self::start(&self.store).await;
+                self.runtime = Self::start(&self.store, self.live_max).await;
             }
             _ => settle().await,
         }
@@ -195,7 +203,7 @@ impl Run {
         tokio::time::timeout(PATIENCE, self.quiet())
             .await
             .expect("everyone is answered");
-        self.runtime = Self::start(&self.store).await;
+        self.runtime = Self::start(&self.store, self.live_max).await;
         let mut books = HashMap::new();
         for counter in 0..COUNTERS {
             books.insert(counter, self.book(counter).await);

@@ -91,6 +91,14 @@ impl Coordinator {
     ///
     /// Not to be run on a caller's task: one that is not polled for a while would keep the aggregates from everyone.
     pub(super) async fn gather(mut self) {
+        // None is kept from others while one is not even to start.
+        for participant in &mut self.participants {
+            let backed_off = participant.until_backed_off();
+            if self.until.wait_for(backed_off).await.is_err() {
+                let error = TransactionError::refused(participant.stream(), Refusal::Expired);
+                return self.abort(error);
+            }
+        }
         // The first ones are kept until the last one is there.
         for participant in self.participants.iter().skip(1) {
             participant.warm();

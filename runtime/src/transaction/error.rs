@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::participant::Rejection;
 use crate::command_error::{InvalidEvents, not_recorded};
 use crate::outcome::OutcomeError;
+use crate::parked::ParkedAggregate;
 use crate::refusal::{NotRecorded, Overloaded, PanickedIn, Refusal, UnreadableStream};
 use crate::transaction::TRANSACTION_AGGREGATES_MAX;
 
@@ -100,6 +101,11 @@ pub enum TransactionError {
     /// One of the aggregates cannot be brought back from its stream.
     #[error("nothing was recorded: {0}")]
     Unreadable(Arc<UnreadableStream>),
+    /// One of the aggregates failed too often and is left alone; the error names it.
+    /// Mend the cause, then revive it
+    /// ([`AggregateRef::revive`](crate::AggregateRef::revive)).
+    #[error("nothing was recorded: {0}")]
+    Parked(Arc<ParkedAggregate>),
     /// The domain's code panicked; the same transaction would panic again.
     #[error("{panicked_in} panicked on a step for {stream}, nothing was recorded: {message}")]
     Panicked {
@@ -176,6 +182,7 @@ impl TransactionError {
                 stream: stream.clone(),
             },
             Refusal::Unreadable(unreadable) => Self::Unreadable(unreadable),
+            Refusal::Parked(parked) => Self::Parked(parked),
         }
     }
 

@@ -29,6 +29,10 @@ struct Keeping<D> {
 }
 
 impl<C: IdempotentCommand> Decide<C::Aggregate> for Keeping<CommandStep<C>> {
+    fn name(&self) -> &'static str {
+        std::any::type_name::<C>()
+    }
+
     fn decide(
         self: Box<Self>,
         state: &C::Aggregate,
@@ -62,6 +66,10 @@ where
     T: Send + Serialize,
     E: std::error::Error + Send + Sync + 'static,
 {
+    fn name(&self) -> &'static str {
+        "a condition"
+    }
+
     fn decide(
         self: Box<Self>,
         state: &A,

@@ -33,6 +33,10 @@ impl<A: Aggregate> Work<A> for LoanWork<A> {
         (*self).run(cell)
     }
 
+    fn name(&self) -> &'static str {
+        "a transaction"
+    }
+
     fn refuse(self: Box<Self>, refusal: Refusal) {
         // Whoever has given up wants no answer.
         let _ = self.borrower.send(Err(refusal));

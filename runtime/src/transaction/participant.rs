@@ -26,6 +26,9 @@ pub(super) type Rejection = Arc<dyn std::error::Error + Send + Sync>;
 
 /// One step, which decides on the state that it is shown.
 pub(super) trait Decide<A: Aggregate>: Send {
+    /// What it is, to be told if it does not return.
+    fn name(&self) -> &'static str;
+
     fn decide(
         self: Box<Self>,
         state: &A,
@@ -50,6 +53,8 @@ pub(super) trait Participant: Stake + Any {
     fn try_borrow(&mut self) -> bool;
     /// Sees to it that the actor is there by the time that it is asked: the others wait for it.
     fn warm(&self);
+    /// Waits until the actor may start, if it has failed lately.
+    fn until_backed_off(&mut self) -> BoxFuture<'_, ()>;
     /// Borrows the aggregate on its turn.
     fn borrow(&mut self) -> BoxFuture<'_, Result<(), Refusal>>;
     /// Gives it back as it is.
@@ -186,6 +191,7 @@ impl<A: Aggregate> Enlisted<A> {
                 self.ahead = Some(ahead);
                 applied = self.events.len();
             }
+            let _deciding = self.slot.deciding(step.name());
             let current = self.ahead.as_ref().unwrap_or_else(|| cell.state());
             // Unwind safe: what a panic leaves half done is thrown away.
             let events = catch_unwind(AssertUnwindSafe(|| step.decide(current, context)))
@@ -196,6 +202,9 @@ impl<A: Aggregate> Enlisted<A> {
         Ok(())
     }
 }
+
+/// What is told if the events of the steps cannot be written or applied: they are not told apart any more.
+const IN_TRANSACTION: &str = "the events of a transaction";
 
 enum Undecided {
     Rejected(usize, Rejection),
@@ -239,6 +248,13 @@ impl<A: Aggregate> Participant for Enlisted<A> {
 
     fn warm(&self) {
         self.slot.warm();
+    }
+
+    fn until_backed_off(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            // One that is parked says so when it is asked.
+            self.slot.until_backed_off().await;
+        })
     }
 
     fn borrow(&mut self) -> BoxFuture<'_, Result<(), Refusal>> {
@@ -295,6 +311,7 @@ impl<A: Aggregate> Participant for Enlisted<A> {
             return Ok(());
         };
         let mut context = context.clone();
+        let _deciding = self.slot.deciding(IN_TRANSACTION);
         match cell.encode(&self.events, &mut context, &mut self.encoded) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(TransactionError::InvalidEvents {
@@ -309,7 +326,10 @@ impl<A: Aggregate> Participant for Enlisted<A> {
         let Some(cell) = self.borrowed.as_mut().and_then(Borrowed::cell) else {
             return Ok(());
         };
-        if let Err(message) = cell.apply(&self.events) {
+        let deciding = self.slot.deciding(IN_TRANSACTION);
+        let applied = cell.apply(&self.events);
+        drop(deciding);
+        if let Err(message) = applied {
             return Err(self.panicked(PanickedIn::Apply, message));
         }
         self.after = cell.version();

@@ -117,6 +117,10 @@ impl<C: Command> CommandStep<C> {
 }
 
 impl<C: Command> Decide<C::Aggregate> for CommandStep<C> {
+    fn name(&self) -> &'static str {
+        std::any::type_name::<C>()
+    }
+
     fn decide(
         self: Box<Self>,
         state: &C::Aggregate,
@@ -189,6 +193,10 @@ where
     T: Send,
     E: Error + Send + Sync + 'static,
 {
+    fn name(&self) -> &'static str {
+        "a condition"
+    }
+
     fn decide(
         self: Box<Self>,
         state: &A,

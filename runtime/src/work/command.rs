@@ -71,6 +71,10 @@ impl<C: Command, K: Keeping<C>> Work<C::Aggregate> for CommandWork<C, K> {
         (*self).run(cell)
     }
 
+    fn name(&self) -> &'static str {
+        std::any::type_name::<C>()
+    }
+
     fn refuse(self: Box<Self>, refusal: Refusal) {
         let Self {
             keeping,

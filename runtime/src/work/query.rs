@@ -77,6 +77,10 @@ where
         (*self).run(cell)
     }
 
+    fn name(&self) -> &'static str {
+        std::any::type_name::<F>()
+    }
+
     fn refuse(self: Box<Self>, refusal: Refusal) {
         let Self { permit, answer, .. } = *self;
         let error = QueryError::refused(&permit.slot().stream, refusal);

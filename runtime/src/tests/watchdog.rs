@@ -1,0 +1,135 @@
+//! What does not return is seen, and a shutdown does not wait for it longer than it was told to.
+
+use std::sync::Mutex;
+use std::sync::mpsc;
+
+use super::counter::*;
+use super::*;
+use crate::*;
+
+/// Does not return before it is told to.
+struct Hang(Mutex<mpsc::Receiver<()>>);
+
+impl Command for Hang {
+    type Aggregate = Counter;
+    type Reply = ();
+    type Rejection = Never;
+
+    fn decide(&self, _: &Counter, _: &CommandContext) -> Decided<Self> {
+        // Told, or let go by a test that failed.
+        let _ = self.0.lock().unwrap().recv();
+        Ok(Decision::nothing(()))
+    }
+}
+
+fn hang() -> (Hang, mpsc::Sender<()>) {
+    let (let_go, told) = mpsc::channel();
+    (Hang(Mutex::new(told)), let_go)
+}
+
+async fn until_stuck(runtime: &Runtime, count: usize) -> Vec<StuckCommand> {
+    tokio::time::timeout(PATIENCE, async {
+        loop {
+            let stuck = runtime.stuck();
+            if stuck.len() == count {
+                return stuck;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await
+    .unwrap()
+}
+
+const SOON: Duration = Duration::from_millis(40);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_decide_that_does_not_return_is_seen_with_its_stream_and_command_until_it_does() {
+    let runtime = start_with(&Arc::new(MemoryStore::new()), |builder| {
+        builder.stuck_after(SOON)
+    })
+    .await;
+    let counter = counter(&runtime);
+    counter.send(Add(1)).await.unwrap();
+    assert!(runtime.stuck().is_empty());
+    for by_transaction in [false, true] {
+        let (hang, let_go) = hang();
+        let (hangs, transacting) = (counter.clone(), runtime.clone());
+        let hangs = tokio::spawn(async move {
+            match by_transaction {
+                true => transacting.transact(hangs.step(hang)).await.unwrap(),
+                false => hangs.send(hang).await.unwrap(),
+            }
+        });
+        let [stuck] = &until_stuck(&runtime, 1).await[..] else {
+            panic!("one is stuck");
+        };
+        assert_eq!(&stuck.stream, counter.stream());
+        assert_eq!(stuck.command, std::any::type_name::<Hang>());
+        assert!(stuck.stuck_for >= SOON);
+        // Others go on.
+        let other: AggregateRef<Counter> = runtime.aggregate("acme", "2").unwrap();
+        other.send(Add(1)).await.unwrap();
+        let_go.send(()).unwrap();
+        hangs.await.unwrap();
+        until_stuck(&runtime, 0).await;
+    }
+    assert_eq!(counter.send(Add(1)).await.unwrap(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runtime_does_not_see_what_hangs_in_another_one() {
+    let store = Arc::new(MemoryStore::new());
+    let mine = start_with(&store, |builder| builder.stuck_after(SOON)).await;
+    let other = start_with(&store, |builder| builder.stuck_after(SOON)).await;
+    let (hang, let_go) = hang();
+    let hangs = counter(&other);
+    let hangs = tokio::spawn(async move { hangs.send(hang).await });
+    until_stuck(&other, 1).await;
+    assert!(mine.stuck().is_empty());
+    let_go.send(()).unwrap();
+    hangs.await.unwrap().unwrap();
+}
+
+/// With one worker, which is the one that hangs: no timer of this tokio runtime fires any more.
+#[test]
+fn a_shutdown_ends_by_its_deadline_when_the_only_worker_is_stuck_and_names_the_stream() {
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let runtime = tokio.block_on(start_with(&Arc::new(MemoryStore::new()), |builder| {
+        builder.stuck_after(SOON)
+    }));
+    let counter = counter(&runtime);
+    let (hang, let_go) = hang();
+    let hangs = counter.clone();
+    let hangs = tokio.spawn(async move { hangs.send(hang).await });
+    while runtime.stuck().is_empty() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let deadline = Duration::from_millis(100);
+    let error = tokio.block_on(runtime.shutdown(deadline)).unwrap_err();
+    assert_eq!(error.left.streams_left, [counter.stream().clone()]);
+    assert_eq!(error.left.aggregates_left, 1);
+    assert_eq!(error.left.stuck[0].command, std::any::type_name::<Hang>());
+    let text = error.to_string();
+    assert!(
+        text.contains("Hang on acme/counter/1 has not returned for"),
+        "{text}"
+    );
+    let_go.send(()).unwrap();
+    tokio.block_on(hangs).unwrap().unwrap();
+    tokio.block_on(runtime.shutdown(PATIENCE)).unwrap();
+}
+
+#[tokio::test]
+async fn the_watchdogs_thread_ends_with_its_runtime() {
+    let runtime = start(&Arc::new(MemoryStore::new())).await;
+    let directory = runtime.watched_directory();
+    drop(runtime);
+    while directory.strong_count() > 0 {
+        tokio::task::yield_now().await;
+    }
+}

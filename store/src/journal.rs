@@ -21,10 +21,10 @@ mod block_buffer;
 mod closing_mark;
 mod committer;
 mod copy;
-mod disk;
+pub(crate) mod disk;
 mod event_store;
 mod follower;
-mod frame;
+pub(crate) mod frame;
 mod frame_log;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -39,7 +39,7 @@ mod progress;
 mod queue;
 pub(crate) mod raw_log;
 mod read_only;
-mod reader;
+pub(crate) mod reader;
 mod recent_frames;
 mod record;
 mod recovery;
@@ -48,10 +48,12 @@ mod repair;
 mod restore;
 mod rewound;
 mod scan;
-mod segment;
+pub(crate) mod segment;
 mod segments;
 mod sidecar_stores;
 mod spare;
+#[cfg(feature = "simulation")]
+pub(crate) mod stepwise;
 mod verify;
 mod writer;
 

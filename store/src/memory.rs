@@ -1,8 +1,8 @@
 mod commands;
 mod log;
-mod read_models;
+pub(crate) mod read_models;
 mod settlements;
-mod snapshots;
+pub(crate) mod snapshots;
 #[cfg(test)]
 mod tests;
 

@@ -56,7 +56,7 @@ impl<Row> Entry<Row> {
 }
 
 impl<Key: Ord + Clone, Row: Clone> Table<Key, Row> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             entries: BTreeMap::new(),
             len: 0,
@@ -82,7 +82,7 @@ impl<Key: Ord + Clone, Row: Clone> Table<Key, Row> {
     }
 
     /// Ends a step: from here on, its changes are not taken back.
-    pub(super) fn end_step(&mut self) {
+    pub(crate) fn end_step(&mut self) {
         self.journal.undo.clear();
         self.journal.step += 1;
     }

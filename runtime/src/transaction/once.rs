@@ -24,6 +24,17 @@ pub(crate) async fn run_once<S: IdempotentSteps>(
     id: Uuid,
     options: CommandOptions,
 ) -> Result<Transacted<S::Replies>, TransactionError> {
+    let outcome = run_first(shared, steps, id, options).await;
+    shared.meters.transaction(&outcome);
+    outcome
+}
+
+async fn run_first<S: IdempotentSteps>(
+    shared: &Arc<Shared>,
+    steps: S,
+    id: Uuid,
+    options: CommandOptions,
+) -> Result<Transacted<S::Replies>, TransactionError> {
     let (description, stream) = describe(&steps)?;
     let fingerprint = description.fingerprint();
     let failed = |error| TransactionError::from_outcome(stream.clone(), error);

@@ -3,7 +3,7 @@
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::append::validate::validate;
+use crate::append::validate::{AppendLimits, validate};
 use crate::append::{Append, OnSettled, Verdict};
 use crate::command::RecordedCommand;
 use crate::error::{AppendError, InvalidAppend, ReadError};
@@ -14,7 +14,7 @@ use crate::stream_id::StreamId;
 
 impl EventStore for JournalStore {
     fn submit(&self, append: Append, settled: OnSettled) -> Verdict {
-        match self.check(&append) {
+        match check(&append, &self.limits) {
             Ok(()) => self
                 .queue
                 .submit(append, settled, self.clock.now(), &*self.reader),
@@ -80,14 +80,13 @@ impl EventStore for JournalStore {
     }
 }
 
-impl JournalStore {
-    fn check(&self, append: &Append) -> Result<(), InvalidAppend> {
-        validate(append, &self.limits)?;
-        let bytes = queue::encoded_bytes_max(append);
-        let limit_bytes = self.limits.append_bytes_max;
-        if bytes > options::encoded_limit(limit_bytes) {
-            return Err(InvalidAppend::TooLarge { bytes, limit_bytes });
-        }
-        Ok(())
+/// Whether the journal takes an append like this at all.
+pub(super) fn check(append: &Append, limits: &AppendLimits) -> Result<(), InvalidAppend> {
+    validate(append, limits)?;
+    let bytes = queue::encoded_bytes_max(append);
+    let limit_bytes = limits.append_bytes_max;
+    if bytes > options::encoded_limit(limit_bytes) {
+        return Err(InvalidAppend::TooLarge { bytes, limit_bytes });
     }
+    Ok(())
 }

@@ -23,6 +23,7 @@ use crate::journal::segments::Segments;
 use crate::journal::spare::SpareSegments;
 use crate::journal::writer::SegmentWriter;
 use crate::journal::{INDEXING_THREAD, JOURNAL_DIRECTORY, JournalOptions, JournalStore};
+use crate::meters::Meters;
 use crate::position::Position;
 
 pub(super) const LOCK_FILE: &str = "lock";
@@ -61,7 +62,7 @@ impl JournalStore {
             reader,
             late,
             report,
-        } = Resumed::new(&disk, recovered, options)?;
+        } = Resumed::new(&disk, recovered, options, Spares::Ahead)?;
         let write_mode = end.writer.mode();
         let shared = Shared {
             queue: Arc::new(Queue::new(queue_limits(options), resume)),
@@ -111,7 +112,7 @@ pub(super) fn lock(directory: &Path) -> Result<File, OpenError> {
     }
 }
 
-fn queue_limits(options: &JournalOptions) -> QueueLimits {
+pub(super) fn queue_limits(options: &JournalOptions) -> QueueLimits {
     QueueLimits {
         frame_bytes: options.frame_bytes_max(),
         queue_bytes: options.queue_bytes,
@@ -121,25 +122,36 @@ fn queue_limits(options: &JournalOptions) -> QueueLimits {
 
 /// A recovered journal, taken apart for those who write and those who read.
 #[derive(Debug)]
-struct Resumed {
-    end: JournalEnd,
-    reader: JournalReader,
-    late: Vec<SealedWork>,
-    report: RecoveryReport,
+pub(super) struct Resumed {
+    pub(super) end: JournalEnd,
+    pub(super) reader: JournalReader,
+    pub(super) late: Vec<SealedWork>,
+    pub(super) report: RecoveryReport,
+}
+
+/// Who makes the next segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spares {
+    /// A thread, before they are needed.
+    Ahead,
+    /// The committer, when one is needed.
+    #[cfg(feature = "simulation")]
+    AtOnce,
 }
 
 /// Where the next frame goes.
 #[derive(Debug)]
-struct JournalEnd {
-    writer: SegmentWriter,
-    active: Arc<LiveSegment>,
+pub(super) struct JournalEnd {
+    pub(super) writer: SegmentWriter,
+    pub(super) active: Arc<LiveSegment>,
 }
 
 impl Resumed {
-    fn new(
+    pub(super) fn new(
         disk: &Arc<dyn Disk>,
         recovered: Recovered,
         options: &JournalOptions,
+        spares: Spares,
     ) -> Result<Self, OpenError> {
         let Recovered {
             first_positions,
@@ -151,8 +163,15 @@ impl Resumed {
             spare_is_there,
             report,
         } = recovered;
-        let spares = SpareSegments::start(Arc::clone(disk), options.segment_bytes, spare_is_there)
-            .map_err(io_error("starting a thread"))?;
+        let (spare_disk, segment_bytes) = (Arc::clone(disk), options.segment_bytes);
+        let spares = match spares {
+            Spares::Ahead => SpareSegments::start(spare_disk, segment_bytes, spare_is_there)
+                .map_err(io_error("starting a thread"))?,
+            #[cfg(feature = "simulation")]
+            Spares::AtOnce => {
+                SpareSegments::without_thread(spare_disk, segment_bytes, spare_is_there)
+            }
+        };
         let active_segment = live.view().segment(active.number).ok_or_else(|| {
             OpenError::Io(Fault::new(
                 "the active segment has no index; this is a bug of foldhouse",
@@ -223,7 +242,8 @@ impl Shared {
             is_broken: false,
             frame_bytes_max: options.frame_bytes_max(),
             frame_log: Arc::clone(&self.frame_log),
-            _lock: Arc::clone(&self.lock),
+            meters: Meters::register(&[]),
+            _lock: Some(Arc::clone(&self.lock)),
         }
     }
 }

@@ -121,6 +121,16 @@ impl Queue {
         }
     }
 
+    /// The next frame, if one is queued.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn try_take(&self) -> Option<PendingFrame> {
+        let mut state = self.lock();
+        let frame = state.pending.pop_front();
+        self.queued_frames
+            .store(state.pending.len(), Ordering::Relaxed);
+        frame
+    }
+
     fn spin(&self) {
         let start = Instant::now();
         while self.queued_frames.load(Ordering::Acquire) == 0 && start.elapsed() < SPIN {
@@ -207,6 +217,11 @@ impl Queue {
         drop(state);
         self.filled.notify_all();
         self.room.notify_waiters();
+    }
+
+    #[cfg(feature = "simulation")]
+    pub(crate) fn is_closing(&self) -> bool {
+        self.lock().closing
     }
 
     #[cfg(test)]

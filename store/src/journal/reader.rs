@@ -62,9 +62,12 @@ impl JournalReader {
         segments: Segments,
         live: LiveIndex,
         recent: RecentFrames,
-        sidecar: Sidecar,
+        sidecar: Option<Sidecar>,
     ) -> Self {
-        Self::beside_which(segments, live, recent, Beside::Sidecar(Arc::new(sidecar)))
+        let beside = sidecar.map_or(Beside::Nothing, |sidecar| {
+            Beside::Sidecar(Arc::new(sidecar))
+        });
+        Self::beside_which(segments, live, recent, beside)
     }
 
     /// A reader of a journal whose segments are all in the live index, for as long as it is there.

@@ -95,7 +95,8 @@ pub(crate) struct Recovered {
     pub(crate) live: LiveIndex,
     /// The sealed segments that are in the live index and not in the sidecar yet, oldest first.
     pub(crate) late: Vec<SealedWork>,
-    pub(crate) sidecar: Sidecar,
+    /// None if the journal goes without.
+    pub(crate) sidecar: Option<Sidecar>,
     pub(crate) spare_is_there: bool,
     pub(crate) report: RecoveryReport,
 }
@@ -123,11 +124,80 @@ pub(crate) fn recover(
 ) -> Result<Recovered, OpenError> {
     let start = Instant::now();
     let mut report = RecoveryReport::default();
-    let mut spare_is_there = tidy_spares(disk, segment_bytes)?;
+    let may_begin = || refuse_if_all_is_gone(directory);
     let times = &mut report.times;
+    let found = find(disk, segment_bytes, clock, on_progress, times, may_begin)?;
+    // Nothing is changed before the journal is known to be whole.
+    let open = |report: &mut RecoveryReport| {
+        let (sidecar, outcome) = timed(&mut report.times.index_open, || {
+            Sidecar::open(directory, found.active.store_id, index_cache_bytes)
+                .map_err(OpenError::Io)
+        })?;
+        if let OpenOutcome::MovedAside { to, why } = outcome {
+            report.index_moved_aside = Some((to, why));
+        }
+        refuse_if_older(directory, &found.active, &found.end, &sidecar)?;
+        Ok(sidecar)
+    };
+    let mut sidecar = open(&mut report)?;
+    let headers = &found.headers;
+    let mut caught_up = catch_up(disk, headers, &sidecar, on_progress, &mut report);
+    if caught_up.is_err() && sidecar.is_condemned() {
+        // Some damage shows only when everything is read. What is condemned is moved aside when it is opened again.
+        drop(sidecar);
+        sidecar = open(&mut report)?;
+        caught_up = catch_up(disk, headers, &sidecar, on_progress, &mut report);
+    }
+    let late = caught_up?;
+    sidecar
+        .remember_commands(commands_remembered)
+        .map_err(OpenError::Io)?;
+    let mut recovered = found.make_ready(disk, segment_bytes, late, report)?;
+    recovered.sidecar = Some(sidecar);
+    recovered.report.duration = start.elapsed();
+    Ok(recovered)
+}
+
+/// The same for a journal without an index beside it: all its segments are in the live index.
+#[cfg(feature = "simulation")]
+pub(crate) fn recover_without_index(
+    disk: &Arc<dyn Disk>,
+    segment_bytes: u64,
+    clock: &dyn Clock,
+) -> Result<Recovered, OpenError> {
+    let mut report = RecoveryReport::default();
+    let found = find(disk, segment_bytes, clock, None, &mut report.times, || {
+        Ok(())
+    })?;
+    let late = crate::journal::reindex::read_sealed_segments(disk, &found.headers)?;
+    found.make_ready(disk, segment_bytes, late, report)
+}
+
+/// A journal as it was found: its headers and its active segment hold.
+#[derive(Debug)]
+struct Found {
+    headers: Vec<SegmentHeader>,
+    active: SegmentHeader,
+    live_segment: Arc<LiveSegment>,
+    end: ScanEnd,
+    /// Where an incomplete frame behind the end ends.
+    torn_end: Option<u64>,
+    spare_is_there: bool,
+}
+
+/// Finds the journal; begins one if there is none and `may_begin` does not object.
+fn find(
+    disk: &Arc<dyn Disk>,
+    segment_bytes: u64,
+    clock: &dyn Clock,
+    on_progress: Option<&OnProgress>,
+    times: &mut OpeningTimes,
+    may_begin: impl FnOnce() -> Result<(), OpenError>,
+) -> Result<Found, OpenError> {
+    let mut spare_is_there = tidy_spares(disk, segment_bytes)?;
     let mut headers = timed(&mut times.headers, || read_headers(disk))?;
     if headers.is_empty() {
-        refuse_if_all_is_gone(directory)?;
+        may_begin()?;
         headers.push(create_first_segment(
             &**disk,
             segment_bytes,
@@ -136,70 +206,74 @@ pub(crate) fn recover(
         )?);
         spare_is_there = false;
     }
-    let Some(mut active) = headers.last().cloned() else {
+    let Some(active) = headers.last().cloned() else {
         return Err(OpenError::Io(Fault::new("the journal has no segment")));
     };
     let live_segment = Arc::new(LiveSegment::new(active.number, active.first_position));
     let (end, torn_end) = timed(&mut times.active_segment, || {
         scan_active(disk, &active, &live_segment, on_progress)
     })?;
-    // Nothing is changed before the journal is known to be whole.
-    let open = |report: &mut RecoveryReport| {
-        let (sidecar, outcome) = timed(&mut report.times.index_open, || {
-            Sidecar::open(directory, active.store_id, index_cache_bytes).map_err(OpenError::Io)
-        })?;
-        if let OpenOutcome::MovedAside { to, why } = outcome {
-            report.index_moved_aside = Some((to, why));
-        }
-        refuse_if_older(directory, &active, &end, &sidecar)?;
-        Ok(sidecar)
-    };
-    let mut sidecar = open(&mut report)?;
-    let mut caught_up = catch_up(disk, &headers, &sidecar, on_progress, &mut report);
-    if caught_up.is_err() && sidecar.is_condemned() {
-        // Some damage shows only when everything is read. What is condemned is moved aside when it is opened again.
-        drop(sidecar);
-        sidecar = open(&mut report)?;
-        caught_up = catch_up(disk, &headers, &sidecar, on_progress, &mut report);
-    }
-    let late = caught_up?;
-    sidecar
-        .remember_commands(commands_remembered)
-        .map_err(OpenError::Io)?;
-    if let Some(end_offset) = torn_end {
-        let torn = cut_off(&**disk, &active, &end, end_offset)?;
-        tracing::warn!(file = %torn.file.display(), offset = torn.offset, bytes = torn.bytes,
-            "cut off a write that did not complete; it was never acknowledged");
-        report.torn_tail = Some(torn);
-    }
-    // The last process may have died between a write or a rename and its sync: what is read now must not be lost later.
-    disk.sync(&active.file_name())
-        .map_err(io_error("making durable what the last process left"))?;
-    if end.offset == FIRST_FRAME_OFFSET && active.capacity_bytes < segment_bytes {
-        active.capacity_bytes = segment_bytes;
-        prepare_segment(&**disk, &active, spare_is_there)
-            .map_err(io_error("replacing an empty segment by a larger one"))?;
-        spare_is_there = false;
-    }
-    let live = LiveIndex::default();
-    for work in &late {
-        live.push(Arc::clone(&work.segment));
-    }
-    live.push(live_segment);
-    report.segments = headers.len();
-    report.head = Position::new(end.next_position.get() - 1);
-    report.duration = start.elapsed();
-    let first_positions = headers.iter().map(|header| header.first_position).collect();
-    Ok(Recovered {
-        first_positions,
+    Ok(Found {
+        headers,
         active,
+        live_segment,
         end,
-        live,
-        late,
-        sidecar,
+        torn_end,
         spare_is_there,
-        report,
     })
+}
+
+impl Found {
+    /// Cuts off what is torn, and makes the rest durable and the active segment large enough.
+    fn make_ready(
+        self,
+        disk: &Arc<dyn Disk>,
+        segment_bytes: u64,
+        late: Vec<SealedWork>,
+        mut report: RecoveryReport,
+    ) -> Result<Recovered, OpenError> {
+        let Self {
+            headers,
+            mut active,
+            live_segment,
+            end,
+            torn_end,
+            mut spare_is_there,
+        } = self;
+        if let Some(end_offset) = torn_end {
+            let torn = cut_off(&**disk, &active, &end, end_offset)?;
+            tracing::warn!(file = %torn.file.display(), offset = torn.offset, bytes = torn.bytes,
+                "cut off a write that did not complete; it was never acknowledged");
+            report.torn_tail = Some(torn);
+        }
+        // The last process may have died between a write or a rename and its sync: what is read now must not be lost later.
+        disk.sync(&active.file_name())
+            .map_err(io_error("making durable what the last process left"))?;
+        if end.offset == FIRST_FRAME_OFFSET && active.capacity_bytes < segment_bytes {
+            active.capacity_bytes = segment_bytes;
+            prepare_segment(&**disk, &active, spare_is_there)
+                .map_err(io_error("replacing an empty segment by a larger one"))?;
+            spare_is_there = false;
+        }
+        let live = LiveIndex::default();
+        for work in &late {
+            live.push(Arc::clone(&work.segment));
+        }
+        live.push(live_segment);
+        report.segments = headers.len();
+        report.head = Position::new(end.next_position.get() - 1);
+        let first_positions = headers.iter().map(|header| header.first_position).collect();
+        Ok(Recovered {
+            first_positions,
+            active,
+            end,
+            live,
+            late,
+            sidecar: None,
+            spare_is_there,
+            report,
+        })
+    }
 }
 
 /// Adds how long `part` takes to `time`.

@@ -114,6 +114,20 @@ fn read_late_while_checking(
     })
 }
 
+/// Reads all sealed segments, for a journal without an index.
+#[cfg(feature = "simulation")]
+pub(super) fn read_sealed_segments(
+    disk: &Arc<dyn Disk>,
+    headers: &[SegmentHeader],
+) -> Result<Vec<SealedWork>, OpenError> {
+    let sealed: Vec<_> = headers.iter().zip(headers.iter().skip(1)).collect();
+    let mut reading = Reading::begin(disk, &sealed, OpenStep::ReadLastSegments, None)?;
+    sealed
+        .iter()
+        .map(|(header, next)| reading.read_sealed(header, next))
+        .collect()
+}
+
 /// A sealed segment's header, and that of the segment behind it.
 type SealedPair<'h> = (&'h SegmentHeader, &'h SegmentHeader);
 

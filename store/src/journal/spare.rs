@@ -19,6 +19,8 @@ pub(crate) struct SpareSegments {
     orders: Option<Sender<()>>,
     finished: Receiver<io::Result<()>>,
     thread: Option<JoinHandle<()>>,
+    /// Where spares are made at once, without a thread, when they are needed.
+    at_once: Option<Arc<dyn Disk>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +59,26 @@ impl SpareSegments {
             orders: Some(orders),
             finished,
             thread: Some(thread),
+            at_once: None,
         })
+    }
+
+    /// Without a thread: each spare is made when it is needed.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn without_thread(disk: Arc<dyn Disk>, segment_bytes: u64, is_there: bool) -> Self {
+        let (_, finished) = channel();
+        Self {
+            segment_bytes,
+            state: if is_there {
+                SpareState::Ready
+            } else {
+                SpareState::None
+            },
+            orders: None,
+            finished,
+            thread: None,
+            at_once: Some(disk),
+        }
     }
 
     pub(crate) fn segment_bytes(&self) -> u64 {
@@ -97,7 +118,10 @@ impl SpareSegments {
                 "the thread that prepares segments is gone",
             ))
         };
-        let result = self.finished.recv().unwrap_or_else(gone);
+        let result = match &self.at_once {
+            Some(disk) => prepare_spare(&**disk, self.segment_bytes),
+            None => self.finished.recv().unwrap_or_else(gone),
+        };
         self.state = if result.is_ok() {
             SpareState::Ready
         } else {

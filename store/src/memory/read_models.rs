@@ -5,19 +5,19 @@ use crate::error::ReadError;
 use crate::read_model::{Change, Checkpoint, Row, check_commit};
 
 /// The read models of all projections by name.
-#[derive(Default)]
-pub(super) struct ReadModels {
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ReadModels {
     models: HashMap<String, ReadModel>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 struct ReadModel {
     checkpoint: Checkpoint,
     rows: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl ReadModels {
-    pub(super) fn commit(
+    pub(crate) fn commit(
         &mut self,
         projection: String,
         checkpoint: Checkpoint,
@@ -35,11 +35,11 @@ impl ReadModels {
         Ok(())
     }
 
-    pub(super) fn checkpoint(&self, projection: &str) -> Option<Checkpoint> {
+    pub(crate) fn checkpoint(&self, projection: &str) -> Option<Checkpoint> {
         self.models.get(projection).map(|model| model.checkpoint)
     }
 
-    pub(super) fn rows(&self, projection: &str, after: Option<&[u8]>, limit: usize) -> Vec<Row> {
+    pub(crate) fn rows(&self, projection: &str, after: Option<&[u8]>, limit: usize) -> Vec<Row> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.models
             .get(projection)
@@ -50,7 +50,7 @@ impl ReadModels {
             .collect()
     }
 
-    pub(super) fn reset(&mut self, projection: &str) {
+    pub(crate) fn reset(&mut self, projection: &str) {
         self.models.remove(projection);
     }
 }

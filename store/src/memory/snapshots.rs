@@ -6,13 +6,13 @@ use crate::snapshot::{Snapshot, SnapshotCriteria, SnapshotInfo};
 use crate::stream_id::StreamId;
 
 /// The snapshots of each stream by their versions.
-#[derive(Debug, Default)]
-pub(super) struct Snapshots {
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Snapshots {
     streams: HashMap<StreamId, BTreeMap<Version, Snapshot>>,
 }
 
 impl Snapshots {
-    pub(super) fn save(&mut self, snapshot: Snapshot, keep: NonZeroU16) {
+    pub(crate) fn save(&mut self, snapshot: Snapshot, keep: NonZeroU16) {
         let kept = self.streams.entry(snapshot.stream.clone()).or_default();
         kept.insert(snapshot.version, snapshot);
         while kept.len() > usize::from(keep.get()) {
@@ -20,11 +20,11 @@ impl Snapshots {
         }
     }
 
-    pub(super) fn load(&self, stream: &StreamId, criteria: SnapshotCriteria) -> Option<Snapshot> {
+    pub(crate) fn load(&self, stream: &StreamId, criteria: SnapshotCriteria) -> Option<Snapshot> {
         self.newest_first(stream, criteria).next().cloned()
     }
 
-    pub(super) fn list(&self, stream: &StreamId, criteria: SnapshotCriteria) -> Vec<SnapshotInfo> {
+    pub(crate) fn list(&self, stream: &StreamId, criteria: SnapshotCriteria) -> Vec<SnapshotInfo> {
         self.newest_first(stream, criteria)
             .map(|snapshot| SnapshotInfo {
                 version: snapshot.version,
@@ -35,7 +35,7 @@ impl Snapshots {
             .collect()
     }
 
-    pub(super) fn delete(&mut self, stream: &StreamId, criteria: SnapshotCriteria) {
+    pub(crate) fn delete(&mut self, stream: &StreamId, criteria: SnapshotCriteria) {
         if let Some(kept) = self.streams.get_mut(stream) {
             kept.retain(|version, snapshot| !criteria.fit(*version, snapshot.taken_at));
             if kept.is_empty() {

@@ -52,7 +52,8 @@ impl Expiry {
     /// Waits for `what`, but not for longer.
     pub(crate) async fn wait_for<F: Future>(self, what: F) -> Result<F::Output, Expired> {
         match self.0 {
-            Some(moment) => tokio::time::timeout_at(moment, what)
+            // Boxed, or the timer would take its room in the future of every command that has none.
+            Some(moment) => Box::pin(tokio::time::timeout_at(moment, what))
                 .await
                 .map_err(|_| Expired),
             None => Ok(what.await),

@@ -166,3 +166,25 @@ async fn a_deadline_that_no_clock_reaches_never_passes() {
     let committed = counter(&runtime).execute(Add(3), for_ever).await.unwrap();
     assert_eq!(committed.reply, 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_after_its_deadline_is_not_begun_although_nothing_is_in_its_way() {
+    let runtime = start(&HeldStore::new()).await;
+    let counter = counter(&runtime);
+    // The aggregate rests, so all of these would be decided at once.
+    counter.send(Add(1)).await.unwrap();
+    let past = CommandOptions::new().deadline(Instant::now());
+    let error = counter.execute(Add(1), past.clone()).await.unwrap_err();
+    assert!(matches!(error, CommandError::Expired { .. }), "{error}");
+    let id = runtime.new_command_id();
+    let error = counter.execute_once(Add(1), id, past.clone()).await;
+    assert!(matches!(error, Err(CommandError::Expired { .. })));
+    let error = runtime.transact_with(counter.step(Add(1)), past.clone());
+    assert!(matches!(error.await, Err(TransactionError::Expired { .. })));
+    let error = runtime.dry_run(counter.step(Add(1)), past);
+    assert!(matches!(error.await, Err(TransactionError::Expired { .. })));
+    let past = QueryOptions::new().deadline(Instant::now());
+    let error = counter.query_with(|state| state.count, past).await;
+    assert!(matches!(error, Err(QueryError::Expired { .. })));
+    assert_eq!(counter.send_once(Add(1), id).await.unwrap(), 2);
+}

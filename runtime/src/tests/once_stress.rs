@@ -43,7 +43,7 @@ fn id(number: u64) -> Uuid {
 
 async fn send(runtime: Runtime, number: u64) -> Told {
     let Plan { counters, amounts } = plan(number);
-    let commands = counters.iter().zip(amounts);
+    let mut commands = counters.iter().zip(amounts);
     if number.is_multiple_of(3) {
         let steps: Vec<_> = commands
             .map(|(counter, by)| at(&runtime, *counter).step(Add(by)))
@@ -58,7 +58,7 @@ async fn send(runtime: Runtime, number: u64) -> Told {
         let told = outcome.ok().map(|done| (done.replies, done.position));
         return (number, told);
     }
-    let (counter, by) = commands.last().unwrap();
+    let (counter, by) = commands.next().unwrap();
     let outcome = at(&runtime, *counter)
         .execute_once(Add(by), id(number), CommandOptions::new())
         .await;

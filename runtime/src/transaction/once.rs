@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use foldhouse_store::StreamId;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -12,7 +13,7 @@ use super::settlement::Answer;
 use super::{Started, Transacted, begin, enter};
 use crate::command_options::CommandOptions;
 use crate::once::{First, NotFirst, first, recall};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, OutcomeError};
 use crate::refusal::{NotRecorded, Refusal};
 use crate::shared::Shared;
 
@@ -34,26 +35,10 @@ async fn run_first<S: IdempotentSteps>(
     id: Uuid,
     options: CommandOptions,
 ) -> Result<Transacted<S::Replies>, TransactionError> {
-    let description = Description::of(&steps).map_err(|(stream, error)| match stream {
-        Some(stream) => TransactionError::InvalidEvents { stream, error },
-        None => TransactionError::Empty,
-    })?;
-    let stream = description
-        .first_stream()
-        .cloned()
-        .ok_or(TransactionError::Empty)?;
+    let (description, stream) = describe(&steps)?;
     let fingerprint = description.fingerprint();
     let failed = |error| TransactionError::from_outcome(stream.clone(), error);
-    let answers = |recorded: Outcome| {
-        let committed = recorded
-            .answers::<S::Replies>(fingerprint)
-            .map_err(failed)?;
-        Ok(Transacted {
-            replies: committed.reply,
-            position: committed.position,
-            command_id: committed.command_id,
-        })
-    };
+    let answers = |recorded: Outcome| answer_of::<S>(&recorded, fingerprint).map_err(failed);
     let mut plan = Plan::default();
     let mut replies = KeptReplies::new(&description);
     let pending = steps.enlist_once(&mut plan, &mut replies);
@@ -93,4 +78,29 @@ async fn run_first<S: IdempotentSteps>(
         },
         outcome => outcome,
     }
+}
+
+/// What the steps ask for, and the first of their streams.
+fn describe(steps: &impl IdempotentSteps) -> Result<(Description, StreamId), TransactionError> {
+    match Description::of(steps) {
+        Ok(description) => {
+            let first = description.first_stream().cloned();
+            let stream = first.ok_or(TransactionError::Empty)?;
+            Ok((description, stream))
+        }
+        Err((Some(stream), error)) => Err(TransactionError::InvalidEvents { stream, error }),
+        Err((None, _)) => Err(TransactionError::Empty),
+    }
+}
+
+fn answer_of<S: IdempotentSteps>(
+    recorded: &Outcome,
+    fingerprint: [u8; 16],
+) -> Result<Transacted<S::Replies>, OutcomeError> {
+    let committed = recorded.answers::<S::Replies>(fingerprint)?;
+    Ok(Transacted {
+        replies: committed.reply,
+        position: committed.position,
+        command_id: committed.command_id,
+    })
 }

@@ -2,7 +2,6 @@
 //! baskets reserve the same ones. Then they are shipped, and what runs short is ordered. Afterwards a check that reads
 //! the journal by itself shows that nothing was oversold at any position, and that no basket is there in part. Try
 //! `--help`.
-#![allow(clippy::print_stderr, reason = "a command-line program")]
 #![allow(
     clippy::indexing_slicing,
     reason = "products and baskets are numbered by this program itself"
@@ -20,7 +19,7 @@ mod warehouse;
 use std::process::ExitCode;
 
 use clap::Parser;
-use foldhouse_examples::{Directory, Failure, block_on, finish};
+use foldhouse_examples::{Directory, Failure, Findings, block_on, finish};
 
 use args::Args;
 use report::Report;
@@ -35,8 +34,10 @@ fn job(args: &Args) -> Result<Report, Failure> {
         Some(path) => basket_file::read(path).map_err(|error| Failure::Usage(error.to_string()))?,
         None => generated::generate(args),
     };
+    // The first ones; the report has how many there are.
+    let mut told = Findings::new("invalid row, its basket is left out");
     for what in &baskets.invalid_rows {
-        eprintln!("invalid row, its basket is left out: {what}");
+        told.add(|| what.clone());
     }
     let directory = Directory::of(args.data.as_deref(), "reservations")?;
     block_on(run::run(baskets, args, directory.path()))

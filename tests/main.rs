@@ -8,6 +8,7 @@
 
 mod bounds;
 mod conformance;
+mod consistency;
 mod crash;
 mod domains;
 mod durable_writes;

@@ -1,8 +1,11 @@
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use foldhouse::Timestamp;
+use foldhouse_examples::{Columns, CsvError, read_csv};
 use serde::Deserialize;
+
+use crate::own_account::OwnAccount;
 
 /// The real transactions of a bank, by account.
 #[derive(Debug, Default)]
@@ -26,9 +29,11 @@ pub(crate) struct BankRow {
     pub(crate) line: u64,
     pub(crate) transaction_id: String,
     pub(crate) effective_at: Timestamp,
-    /// What the row adds to the balance: the amount and the bank's own rounding, in 1/100 CZK.
-    pub(crate) change_minor: i64,
+    /// What the row adds to the customer's balance, in 1/100 CZK: the amount, and the bank's own rounding beside it.
+    pub(crate) amount_minor: i64,
     pub(crate) rounding_minor: i64,
+    /// The other side of the amount.
+    pub(crate) counter: OwnAccount,
     /// What the bank says the balance is after this row.
     pub(crate) balance_minor: i64,
     pub(crate) operation: String,
@@ -36,17 +41,11 @@ pub(crate) struct BankRow {
     pub(crate) counterparty: String,
 }
 
-/// Why the file as a whole cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum BankFileError {
-    #[error("{} cannot be read: {source}", .path.display())]
-    Read { path: PathBuf, source: csv::Error },
-    #[error(
-        "{} has no column {column:?}; expected transaction_id, account_id, date, operation, purpose, amount_minor, \
-         rounding_minor, balance_minor, counterparty_bank and counterparty_account",
-        .path.display()
-    )]
-    Column { path: PathBuf, column: &'static str },
+impl BankRow {
+    /// What the row adds to the customer's balance in all. It fits: a row for which it does not is left out.
+    pub(crate) fn change_minor(&self) -> i64 {
+        self.amount_minor.saturating_add(self.rounding_minor)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -63,58 +62,31 @@ struct RawRow {
     counterparty_account: String,
 }
 
-const NEEDED_COLUMNS: [&str; 6] = [
-    "transaction_id",
-    "account_id",
-    "date",
-    "amount_minor",
-    "rounding_minor",
-    "balance_minor",
-];
+const COLUMNS: Columns = Columns {
+    needed: &[
+        "transaction_id",
+        "account_id",
+        "date",
+        "amount_minor",
+        "rounding_minor",
+        "balance_minor",
+    ],
+    expected: "transaction_id, account_id, date, operation, purpose, amount_minor, rounding_minor, balance_minor, \
+               counterparty_bank and counterparty_account",
+};
 
 impl BankFile {
     /// Reads a file; a row that makes no sense is noted and left out.
-    pub(crate) fn read(path: &Path) -> Result<Self, BankFileError> {
-        let read_error = |source| BankFileError::Read {
-            path: path.to_owned(),
-            source,
-        };
-        let bytes = std::fs::read(path).map_err(|error| read_error(error.into()))?;
-        let mut reader = csv::ReaderBuilder::new()
-            // The number of fields is checked here, row by row: the reader's own error does not tell the line.
-            .flexible(true)
-            .from_reader(bytes.as_slice());
-        let headers = reader.headers().map_err(read_error)?.clone();
-        if let Some(column) = NEEDED_COLUMNS
-            .into_iter()
-            .find(|column| !headers.iter().any(|name| name == *column))
-        {
-            return Err(BankFileError::Column {
-                path: path.to_owned(),
-                column,
-            });
-        }
+    pub(crate) fn read(path: &Path) -> Result<Self, CsvError> {
         let mut file = Self::default();
         let mut index_by_id = HashMap::new();
-        let mut record = csv::StringRecord::new();
-        loop {
-            let row = match reader.read_record(&mut record) {
-                Ok(false) => return Ok(file),
-                Ok(true) if record.len() != headers.len() => {
-                    let (found, expected) = (record.len(), headers.len());
-                    Err(format!("{found} fields, expected {expected}"))
-                }
-                Ok(true) => record
-                    .deserialize::<RawRow>(Some(&headers))
-                    .map_err(|error| describe(&error)),
-                Err(error) => Err(describe(&error)),
-            };
-            let line = record.position().map_or(0, |start| line_of(&bytes, start));
-            match row.and_then(|row| check(line, row)) {
-                Ok((account, row)) => file.add(&mut index_by_id, account, row),
-                Err(what) => file.invalid.push(format!("line {line}: {what}")),
-            }
-        }
+        read_csv(path, COLUMNS, |line, row: Result<RawRow, String>| match row
+            .and_then(|row| check(line, row))
+        {
+            Ok((account, row)) => file.add(&mut index_by_id, account, row),
+            Err(what) => file.invalid.push(format!("line {line}: {what}")),
+        })?;
+        Ok(file)
     }
 
     fn add(&mut self, index_by_id: &mut HashMap<String, usize>, account: String, row: BankRow) {
@@ -130,33 +102,28 @@ impl BankFile {
     }
 }
 
-/// The line that a record starts on. Behind a line that ends in CR LF the reader's own count is still on that line: it
-/// passes over the LF only when it reads on.
-fn line_of(bytes: &[u8], start: &csv::Position) -> u64 {
-    let at = usize::try_from(start.byte()).unwrap_or(usize::MAX);
-    start.line() + u64::from(bytes.get(at) == Some(&b'\n'))
-}
-
-fn describe(error: &csv::Error) -> String {
-    match error.kind() {
-        csv::ErrorKind::Deserialize { err, .. } => match err.field() {
-            Some(field) => format!("column {}: {}", field + 1, err.kind()),
-            None => err.kind().to_string(),
-        },
-        csv::ErrorKind::Utf8 { err, .. } => format!("not UTF-8: {err}"),
-        _ => error.to_string(),
-    }
-}
-
 fn check(line: u64, row: RawRow) -> Result<(String, BankRow), String> {
     if row.account_id.is_empty() || row.transaction_id.is_empty() {
         return Err("transaction_id and account_id must not be empty".to_owned());
     }
-    let change_minor = row
-        .amount_minor
-        .checked_add(row.rounding_minor)
-        .ok_or_else(|| "amount_minor and rounding_minor together are out of range".to_owned())?;
-    if change_minor == 0 {
+    if OwnAccount::has_id(&row.account_id) {
+        return Err(format!(
+            "account_id {:?} is one of the bank's own accounts",
+            row.account_id
+        ));
+    }
+    let change_minor = row.amount_minor.checked_add(row.rounding_minor);
+    // Each amount is booked on the other side, too, so its opposite must fit.
+    let opposites = [
+        Some(row.amount_minor),
+        Some(row.rounding_minor),
+        change_minor,
+    ]
+    .map(|minor_units| minor_units.and_then(i64::checked_neg));
+    if opposites.contains(&None) {
+        return Err("amount_minor and rounding_minor together are out of range".to_owned());
+    }
+    if change_minor == Some(0) {
         return Err("the row moves no money".to_owned());
     }
     let date = chrono::NaiveDate::parse_from_str(&row.date, "%Y-%m-%d")
@@ -170,8 +137,9 @@ fn check(line: u64, row: RawRow) -> Result<(String, BankRow), String> {
         line,
         transaction_id: row.transaction_id,
         effective_at: midnight.into(),
-        change_minor,
+        amount_minor: row.amount_minor,
         rounding_minor: row.rounding_minor,
+        counter: OwnAccount::of(&row.operation, &row.purpose),
         balance_minor: row.balance_minor,
         operation: row.operation,
         purpose: row.purpose,
@@ -187,7 +155,7 @@ mod tests {
     const HEADER: &str = "transaction_id,account_id,date,operation,purpose,amount_minor,rounding_minor,balance_minor,\
                           counterparty_bank,counterparty_account";
 
-    fn read(lines: &[&str], line_end: &str) -> Result<BankFile, BankFileError> {
+    fn read(lines: &[&str], line_end: &str) -> Result<BankFile, CsvError> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("bank.csv");
         std::fs::write(&path, lines.join(line_end)).unwrap();
@@ -205,6 +173,9 @@ mod tests {
             ",7,1993-01-02,cash-deposit,,1,0,90001,,",
             "4,7,1993-01-02,cash-deposit,,5,-5,90000,,",
             "5,7,1993-01-02,other,interest,100,-30,90070,AB,123",
+            "6,own:cash,1993-01-02,cash-deposit,,5,0,5,,",
+            "7,7,1993-01-02,cash-deposit,,9223372036854775807,1,0,,",
+            "8,7,1993-01-02,cash-deposit,,-9223372036854775808,0,0,,",
         ];
         for line_end in ["\n", "\r\n"] {
             let file = read(&lines, line_end).unwrap();
@@ -215,7 +186,10 @@ mod tests {
                 .collect();
             assert_eq!(
                 places,
-                ["line 3", "line 4", "line 5", "line 6", "line 7"],
+                [
+                    "line 3", "line 4", "line 5", "line 6", "line 7", "line 9", "line 10",
+                    "line 11"
+                ],
                 "{line_end:?}"
             );
             let [account] = file.accounts.as_slice() else {
@@ -224,7 +198,7 @@ mod tests {
             let changes: Vec<_> = account
                 .rows
                 .iter()
-                .map(|row| (row.line, row.change_minor, row.balance_minor))
+                .map(|row| (row.line, row.change_minor(), row.balance_minor))
                 .collect();
             assert_eq!(
                 changes,

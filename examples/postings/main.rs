@@ -1,5 +1,6 @@
-//! The main job of foldhouse: many callers post to many accounts, every posting is durable before it is acknowledged,
-//! and afterwards every balance is checked against books that were kept on the side. Try `--help`.
+//! The main job of foldhouse: many callers post to many accounts, each posting a journal entry over a customer's account
+//! and the bank's own, all or nothing, and durable before it is acknowledged. Afterwards every balance is checked against
+//! books that were kept on the side, and the trial balance behind every single entry. Try `--help`.
 #![allow(clippy::print_stderr, reason = "a command-line program")]
 #![allow(
     clippy::indexing_slicing,
@@ -8,42 +9,37 @@
 
 mod args;
 mod bank_file;
+mod checks;
+mod entry;
 mod ledger;
+mod own_account;
+mod prepare;
 mod report;
 mod run;
-#[path = "../support.rs"]
-mod support;
+mod trial_balance;
 mod workload;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
+use foldhouse_examples::{Directory, Failure, block_on, finish};
 
 use args::Args;
 use bank_file::BankFile;
 use report::Report;
-pub(crate) use support::{Directory, Failure, fail, print, rate};
+use run::Settings;
 use workload::Workload;
+
+const RAW_LOG_TIME: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    match job(&args) {
-        Ok(report) => {
-            if report.holds() {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::from(1)
-            }
-        }
-        Err(failure) => {
-            eprintln!("postings: {failure}");
-            failure.exit_code()
-        }
-    }
+    finish("postings", job(&args, Some(RAW_LOG_TIME)), args.json)
 }
 
-fn job(args: &Args) -> Result<Report, Failure> {
+fn job(args: &Args, raw_log_time: Option<Duration>) -> Result<Report, Failure> {
     let workload = match &args.file {
         Some(path) => {
             Workload::bank(BankFile::read(path).map_err(|error| Failure::Usage(error.to_string()))?)
@@ -54,33 +50,22 @@ fn job(args: &Args) -> Result<Report, Failure> {
         eprintln!("invalid row, left out: {what}");
     }
     let directory = Directory::of(args.data.as_deref(), "postings")?;
-    let tokio = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(fail)?;
-    let (report, mut balances) = tokio.block_on(Box::pin(run::run(
-        workload,
-        args.callers,
-        !args.no_read_model,
-        directory.path(),
-    )))?;
+    let settings = Settings {
+        callers: args.callers,
+        with_read_models: !args.no_read_model,
+        raw_log_time,
+    };
+    let run = run::run(workload, settings, directory.path());
+    let (report, mut balances) = block_on(run)?;
     if let Some(path) = &args.balances {
         write_balances(path, &mut balances)
             .map_err(|error| Failure::Run(format!("{}: {error}", path.display())))?;
     }
-    let text = if args.json {
-        serde_json::to_string(&report).map_err(fail)?
-            + "
-"
-    } else {
-        report.table()
-    };
-    print(&text)?;
     Ok(report)
 }
 
 /// Sorted by account: by number where the ids are numbers.
-fn write_balances(path: &Path, balances: &mut [(String, i64)]) -> Result<(), csv::Error> {
+fn write_balances(path: &Path, balances: &mut [(String, i128)]) -> Result<(), csv::Error> {
     balances.sort_by_cached_key(|(id, _)| (id.parse::<u64>().unwrap_or(u64::MAX), id.clone()));
     let mut writer = csv::Writer::from_path(path)?;
     writer.write_record(["account_id", "balance_minor"])?;
@@ -90,3 +75,6 @@ fn write_balances(path: &Path, balances: &mut [(String, i64)]) -> Result<(), csv
     writer.flush()?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

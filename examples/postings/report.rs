@@ -1,6 +1,4 @@
-use std::time::Duration;
-
-use hdrhistogram::Histogram;
+use foldhouse_examples::Latency;
 use serde::Serialize;
 
 /// What a run did and found.
@@ -12,43 +10,32 @@ pub(crate) struct Report {
     pub(crate) invalid: u64,
     pub(crate) mismatches: u64,
     pub(crate) rehydrated_mismatches: u64,
+    /// The customers' accounts; the bank's own are not counted.
     pub(crate) accounts: u64,
     pub(crate) seconds: f64,
     pub(crate) postings_per_second: f64,
     pub(crate) latency_us: Latency,
+    /// In postings, with the events of each.
     pub(crate) raw_log_per_second: f64,
     pub(crate) head_position: u64,
     pub(crate) reopen_seconds: f64,
+    /// The journal entries in the books: those of earlier runs, too.
+    pub(crate) entries: u64,
+    /// Appends behind which all debits were compared with all credits: the entries, and the openings of accounts.
+    pub(crate) trial_balance_checks: u64,
+    /// Those behind which they were not the same.
+    pub(crate) unbalanced: u64,
 }
 
-#[derive(Debug, Serialize)]
-pub(crate) struct Latency {
-    pub(crate) p50: f64,
-    pub(crate) p99: f64,
-    pub(crate) max: f64,
-}
-
-impl Latency {
-    /// From a histogram of nanoseconds.
-    pub(crate) fn of(nanos: &Histogram<u64>) -> Self {
-        let micros = |value: u64| Duration::from_nanos(value).as_secs_f64() * 1e6;
-        Self {
-            p50: micros(nanos.value_at_quantile(0.5)),
-            p99: micros(nanos.value_at_quantile(0.99)),
-            max: micros(nanos.max()),
-        }
-    }
-}
-
-impl Report {
-    pub(crate) fn holds(&self) -> bool {
-        self.mismatches == 0 && self.rehydrated_mismatches == 0
+impl foldhouse_examples::Report for Report {
+    fn holds(&self) -> bool {
+        self.mismatches == 0 && self.rehydrated_mismatches == 0 && self.unbalanced == 0
     }
 
-    pub(crate) fn table(&self) -> String {
+    fn rows(&self) -> Vec<(&'static str, String)> {
         let Latency { p50, p99, max } = &self.latency_us;
         let ratio = self.postings_per_second / self.raw_log_per_second.max(1.0);
-        let rows = [
+        vec![
             ("postings", self.postings.to_string()),
             ("accepted", self.accepted.to_string()),
             ("rejected", self.rejected.to_string()),
@@ -77,8 +64,14 @@ impl Report {
                 "after reopening",
                 format!("{} mismatches", self.rehydrated_mismatches),
             ),
-        ];
-        let line = |(name, value): &(&str, String)| format!("{name:<16} {value}\n");
-        rows.iter().map(line).collect()
+            ("journal entries", self.entries.to_string()),
+            (
+                "trial balance",
+                format!(
+                    "compared {} times, {} times not balanced",
+                    self.trial_balance_checks, self.unbalanced
+                ),
+            ),
+        ]
     }
 }

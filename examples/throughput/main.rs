@@ -19,8 +19,6 @@ mod postings;
 mod replay;
 mod report;
 mod reservations;
-#[path = "../support.rs"]
-mod support;
 #[cfg(test)]
 mod tests;
 mod transfers;
@@ -31,43 +29,24 @@ use clap::Parser;
 
 use args::{Args, Plan, Workload};
 use bench::Bench;
+use foldhouse_examples::{Directory, block_on, finish};
+pub(crate) use foldhouse_examples::{Failure, fail, rate};
 use report::Report;
-pub(crate) use support::{Directory, Failure, fail, print, rate};
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let is_json = args.json;
-    let outcome = job(&args).and_then(|report| {
-        let text = match is_json {
-            true => serde_json::to_string(&report).map_err(fail)? + "\n",
-            false => report.table(),
-        };
-        print(&text)?;
-        Ok(report)
-    });
-    match outcome {
-        Ok(report) if report.holds() => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::from(1),
-        Err(failure) => {
-            eprintln!("throughput: {failure}");
-            failure.exit_code()
-        }
-    }
+    finish("throughput", job(&args), args.json)
 }
 
 pub(crate) fn job(args: &Args) -> Result<Report, Failure> {
     let plan = args.plan()?;
     let directory = Directory::of(args.data.as_deref(), "throughput")?;
-    let tokio = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(fail)?;
-    tokio.block_on(Box::pin(async {
+    block_on(async {
         let bench = Bench::open(directory.path(), plan)?;
         let report = measure(&bench).await?;
         bench.store.close();
         Ok(report)
-    }))
+    })
 }
 
 async fn measure(bench: &Bench) -> Result<Report, Failure> {

@@ -137,13 +137,15 @@ impl Report {
         self.raw_log_per_second = Some(per_second);
         self.ratio = Some(self.acked_per_second / per_second.max(f64::MIN_POSITIVE));
     }
+}
 
+impl foldhouse_examples::Report for Report {
     /// Whether all is as it was acknowledged.
-    pub(crate) fn holds(&self) -> bool {
+    fn holds(&self) -> bool {
         self.mismatches == 0 && self.errors == 0
     }
 
-    pub(crate) fn table(&self) -> String {
+    fn rows(&self) -> Vec<(&'static str, String)> {
         let Micros {
             p50_us,
             p99_us,
@@ -209,7 +211,6 @@ impl Report {
         for (name, value) in &self.details {
             rows.push((name, format!("{value:.1}")));
         }
-        let line = |(name, value): &(&str, String)| format!("{name:<28} {value}\n");
-        rows.iter().map(line).collect()
+        rows
     }
 }

@@ -66,7 +66,9 @@ impl<A: Aggregate> Incarnation<A> {
     async fn run(&mut self) -> Result<(), Ended> {
         let mut worked = 0;
         loop {
-            let cell = match self.next_turn().await {
+            let turn = self.next_turn().await;
+            self.measure(&turn);
+            let cell = match turn {
                 Turn::One(mut cell, work) if cell.store().is_ready() => {
                     work.run_boxed(&mut cell)?;
                     worked += 1;
@@ -85,6 +87,15 @@ impl<A: Aggregate> Incarnation<A> {
             };
             breathe(&mut worked).await;
         }
+    }
+
+    fn measure(&self, turn: &Turn<A>) {
+        let depth = match turn {
+            Turn::One(..) => 1,
+            Turn::Several(_) => self.batch.len(),
+            Turn::End(_) => return,
+        };
+        self.slot.shared.meters.found_queued(depth);
     }
 
     async fn next_turn(&mut self) -> Turn<A> {
@@ -169,7 +180,11 @@ impl<A: Aggregate> Actor for AggregateActor<A> {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         if let Some(incarnation) = state {
-            incarnation.run().await?;
+            let outcome = incarnation.run().await;
+            if outcome.is_err() {
+                incarnation.slot.shared.meters.actor_failures.increment(1);
+            }
+            outcome?;
         }
         // The end is told here: ractor would hand the state to the supervisor's mailbox first.
         *state = None;

@@ -70,6 +70,11 @@ impl Patience {
 pub(crate) struct Permit<A: Aggregate>(Arc<Slot<A>>);
 
 impl<A: Aggregate> Permit<A> {
+    fn new(slot: &Arc<Slot<A>>) -> Self {
+        slot.shared.meters.permits_in_use.increment(1);
+        Self(Arc::clone(slot))
+    }
+
     pub(crate) fn slot(&self) -> &Arc<Slot<A>> {
         &self.0
     }
@@ -77,6 +82,7 @@ impl<A: Aggregate> Permit<A> {
 
 impl<A: Aggregate> Drop for Permit<A> {
     fn drop(&mut self) {
+        self.0.shared.meters.permits_in_use.decrement(1);
         self.0.admission.leave();
         self.0.shared.admission.leave();
     }
@@ -113,6 +119,7 @@ impl RuntimePlace {
         patience: Patience,
     ) -> Result<Self, NotAdmitted> {
         patience.enter_runtime(shared).await?;
+        shared.meters.permits_in_use.increment(1);
         Ok(Self(Arc::clone(shared)))
     }
 }
@@ -125,6 +132,7 @@ impl RuntimePlace {
 
 impl Drop for RuntimePlace {
     fn drop(&mut self) {
+        self.0.meters.permits_in_use.decrement(1);
         self.0.admission.leave();
     }
 }
@@ -137,7 +145,7 @@ pub(crate) async fn admit<A: Aggregate>(
     let shared = &slot.shared;
     if slot.admission.try_enter() {
         if shared.admission.try_enter() {
-            return Ok(Permit(Arc::clone(slot)));
+            return Ok(Permit::new(slot));
         }
         slot.admission.leave();
     }
@@ -146,7 +154,7 @@ pub(crate) async fn admit<A: Aggregate>(
     let here = Entered(&slot.admission);
     patience.enter_runtime(shared).await?;
     here.keep();
-    Ok(Permit(Arc::clone(slot)))
+    Ok(Permit::new(slot))
 }
 
 /// Leaves the gate again unless it is kept: for a caller that gives up while it waits at the next one.

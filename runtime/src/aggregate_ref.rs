@@ -18,6 +18,7 @@ use crate::once::{Forgotten, Keeping};
 use crate::query_error::QueryError;
 use crate::refusal::{NotRecorded, Refusal};
 use crate::slot::Slot;
+use crate::subscription::Subscription;
 use crate::work::{CommandOutcome, CommandWork, QueryWork};
 
 /// A handle on one aggregate of a [`Runtime`](crate::Runtime): the way to send it commands and to ask about its state.
@@ -76,12 +77,15 @@ impl<A: Aggregate> AggregateRef<A> {
         let span = self.command_span::<C>();
         // With nobody listening a command costs one check of the level, and nothing is carried along.
         if span.is_disabled() {
-            return self.accept_and_await(command, options).await;
+            let outcome = self.accept_and_await(command, options).await;
+            self.slot.shared.meters.command(&outcome);
+            return outcome;
         }
         let outcome = self
             .accept_and_await(command, options)
             .instrument(span.clone())
             .await;
+        self.slot.shared.meters.command(&outcome);
         note(&span, &outcome);
         outcome
     }
@@ -123,6 +127,7 @@ impl<A: Aggregate> AggregateRef<A> {
                 Ok(answered) => self.answer::<C>(answered).await,
                 Err(refused) => Err(refused),
             };
+            self.slot.shared.meters.command(&outcome);
             outcomes.push(outcome.map(|committed| committed.reply));
         }
         outcomes
@@ -198,7 +203,8 @@ impl<A: Aggregate> AggregateRef<A> {
     /// Asks about the state, in turn with the commands.
     ///
     /// `query` sees the effect of every command that was accepted before it, and its result is given only when all of
-    /// that is durable.
+    /// that is durable. So it sees whatever anybody was told of before the call. The state is lent and not copied; keep
+    /// `query` short, as the aggregate's commands wait for it.
     ///
     /// # Errors
     /// See [`QueryError`].
@@ -229,6 +235,54 @@ impl<A: Aggregate> AggregateRef<A> {
     pub async fn version(&self) -> Result<Version, QueryError> {
         self.ask(|_state, version| version, QueryOptions::new())
             .await
+    }
+
+    /// Follows the aggregate's durable events, from the one with this version on: first those that are there, then those
+    /// that are added. [`Version::EMPTY`] begins with the first event; a version that the aggregate does not have yet is
+    /// waited for.
+    ///
+    /// ```
+    /// # use foldhouse::{Aggregate, Command, CommandContext, Decided, Decision, Never, Version};
+    /// # #[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
+    /// # struct Counter(u64);
+    /// # #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    /// # enum CounterEvent { Added { by: u64 } }
+    /// # impl Aggregate for Counter {
+    /// #     const TYPE: &'static str = "counter";
+    /// #     type Event = CounterEvent;
+    /// #     fn apply(&mut self, CounterEvent::Added { by }: &CounterEvent) { self.0 += by; }
+    /// # }
+    /// # struct Increment(u64);
+    /// # impl Command for Increment {
+    /// #     type Aggregate = Counter;
+    /// #     type Reply = u64;
+    /// #     type Rejection = Never;
+    /// #     fn decide(&self, counter: &Counter, _: &CommandContext) -> Decided<Self> {
+    /// #         Ok(Decision::event(CounterEvent::Added { by: self.0 }, counter.0 + self.0))
+    /// #     }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let store = std::sync::Arc::new(foldhouse::MemoryStore::new());
+    /// # let runtime = foldhouse::Runtime::builder(store).start().await?;
+    /// let visits = runtime.aggregate::<Counter>("acme", "visits")?;
+    /// visits.send(Increment(40)).await?;
+    ///
+    /// let mut events = visits.subscribe(Version::EMPTY);
+    /// visits.send(Increment(2)).await?;
+    /// for by in [40, 2] {
+    ///     let next = events.next().await?.expect("the runtime is there");
+    ///     assert_eq!(next.event, CounterEvent::Added { by });
+    /// }
+    ///
+    /// runtime.shutdown(std::time::Duration::from_secs(10)).await?;
+    /// assert_eq!(events.next().await?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "a subscription that is dropped follows nothing"]
+    pub fn subscribe(&self, from: Version) -> Subscription<A> {
+        Subscription::new(&self.slot.shared, &self.slot.stream, from)
     }
 
     async fn admit(&self, patience: Patience) -> Result<Permit<A>, Refusal> {

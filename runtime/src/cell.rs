@@ -18,6 +18,7 @@ use crate::command_ids::CommandIds;
 use crate::event_codec::{encode, shared_text};
 use crate::event_id::EventIds;
 use crate::hydrate::Hydrated;
+use crate::meters::Sampling;
 use crate::refusal::{PanickedIn, panic_message};
 use crate::slot::Slot;
 use crate::snapshots::SnapshotJob;
@@ -38,6 +39,7 @@ pub(crate) struct Cell<A: Aggregate> {
     event_ids: EventIds,
     /// Where payloads are written before their length is known.
     scratch: Vec<u8>,
+    sampling: Sampling,
     /// Who gets the aggregate lent next, before its actor does anything else.
     borrower: Option<Borrower<A>>,
 }
@@ -53,6 +55,7 @@ impl<A: Aggregate> Cell<A> {
             command_ids: CommandIds::new(&*slot.shared.options.clock),
             event_ids: EventIds::of(&slot.stream),
             scratch: Vec::new(),
+            sampling: Sampling::default(),
             borrower: None,
             slot,
         }
@@ -102,6 +105,11 @@ impl<A: Aggregate> Cell<A> {
             command_id: command_id.unwrap_or_else(|| self.command_ids.next(now)),
             meta: meta.map(|meta| *meta).unwrap_or_default(),
         }
+    }
+
+    /// When the next decision starts, if it is one of those that are timed.
+    pub(crate) fn decide_timer(&mut self) -> Option<std::time::Instant> {
+        self.sampling.start()
     }
 
     /// Writes the events as they go to the store behind `encoded`, where they need not be moved again. Does not touch the

@@ -6,6 +6,9 @@ use uuid::Uuid;
 /// It follows from the command's id, so that whoever knows the command can look for its events: after an
 /// [`Unknown`](crate::CommandError::Unknown) outcome, say. It keeps the command id's time and UUID version, and differs
 /// for every index and stream.
+///
+/// It is its own inverse: `event_id(event_id(command, stream, index), stream, index)` is `command`. So a reader of events
+/// knows which of them one command has recorded.
 #[must_use]
 pub fn event_id(command_id: Uuid, stream: &StreamId, index: u32) -> Uuid {
     EventIds::of(stream).id(command_id, index)
@@ -57,6 +60,7 @@ mod tests {
                     let id = event_id(command, &stream, index);
                     assert!(ids.insert(id));
                     assert_eq!(id.as_u128() >> 62, command.as_u128() >> 62);
+                    assert_eq!(event_id(id, &stream, index), command);
                 }
             }
         }

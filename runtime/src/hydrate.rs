@@ -132,22 +132,10 @@ fn apply<A: Aggregate>(hydrated: &mut Hydrated<A>, event: &RecordedEvent) -> Res
     }));
     match applied {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            return Err(unreadable(UnreadableStream::Event {
-                stream: event.stream.clone(),
-                version: event.version,
-                event_type: Arc::clone(&event.event_type),
-                schema_version: event.schema_version,
-                error,
-            }));
-        }
+        Ok(Err(error)) => return Err(unreadable(UnreadableStream::event(event, error))),
         Err(panic) => {
-            return Err(unreadable(UnreadableStream::Apply {
-                stream: event.stream.clone(),
-                version: event.version,
-                event_type: Arc::clone(&event.event_type),
-                message: panic_message(panic),
-            }));
+            let message = panic_message(panic);
+            return Err(unreadable(UnreadableStream::panicked(event, message)));
         }
     }
     hydrated.version = event.version;

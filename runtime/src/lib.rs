@@ -109,7 +109,8 @@
 //! - The runtime: [`Runtime`], [`AggregateRef`], [`CommandOptions`], [`Committed`].
 //! - Its answers when something fails: [`CommandError`], [`QueryError`], sorted by what the caller can do.
 //! - `simulation` (a feature): your aggregates under random schedules, crashes and torn writes, from a seed.
-//! - Read models: [`Projection`], [`Table`], [`ProjectionRef`].
+//! - Read models: [`Projection`], [`Table`], [`ProjectionRef`]; one aggregate's events: [`Subscription`].
+//! - What it measures: [`runtime_metrics`], [`projection_metrics`], [`journal_metrics`]; spans and events by `tracing`.
 //! - [`semantics`]: order, durability and failure on one page.
 #![warn(
     clippy::unwrap_used,
@@ -141,6 +142,7 @@ mod query_error;
 mod refusal;
 mod runtime;
 mod shutdown;
+mod subscription;
 
 // The way of a command.
 mod actor;
@@ -152,6 +154,7 @@ mod directory;
 mod event_codec;
 mod event_id;
 mod hydrate;
+mod meters;
 mod once;
 mod shared;
 mod slot;
@@ -184,6 +187,7 @@ pub use event::Event;
 pub use event_codec::{EVENT_PAYLOAD_BYTES_MAX, EventCodecError, NESTING_DEPTH_MAX, decode_event};
 pub use event_id::event_id;
 pub use idempotent_command::IdempotentCommand;
+pub use meters::{projection_metrics, runtime_metrics};
 pub use options::{RuntimeBuilder, WhenFull};
 pub use outcome::{Outcome, OutcomeError};
 pub use projection::{
@@ -195,6 +199,7 @@ pub use refusal::{NotRecorded, Overloaded, PanickedIn, UnreadableStream};
 pub use runtime::{AddressError, Runtime, StartError};
 pub use shutdown::{ProjectionReport, ShutdownIncomplete, ShutdownReport};
 pub use snapshots::SNAPSHOT_BYTES_MAX;
+pub use subscription::{SubscribedEvent, Subscription, SubscriptionError};
 pub use transaction::{
     Condition, IdempotentSteps, Step, Steps, TRANSACTION_AGGREGATES_MAX, Transacted,
     TransactionError,
@@ -203,8 +208,8 @@ pub use transaction::{
 #[doc(no_inline)]
 pub use foldhouse_store::{
     AppendError, BackupOptions, BackupReport, Clock, CopyError, EventStore, EventStoreExt,
-    ExpectedVersion, InvalidStreamId, JournalOptions, JournalStore, MemoryStore, Metadata,
-    OpenError, Page, Position, RawLogLimit, ReadError, ReadOnlyJournal, RecordedEvent,
+    ExpectedVersion, FrameSize, InvalidStreamId, JournalOptions, JournalStore, MemoryStore,
+    Metadata, OpenError, Page, Position, RawLogLimit, ReadError, ReadOnlyJournal, RecordedEvent,
     RecoveryReport, RestoreReport, Store, StreamId, StreamQuery, SystemClock, Timestamp, Until,
-    Version, backup, raw_log_limit, restore,
+    Version, backup, journal_metrics, raw_log_limit, restore,
 };

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use foldhouse_store::{Damage, Fault, ReadError, StreamId, Version};
+use foldhouse_store::{Damage, Fault, ReadError, RecordedEvent, StreamId, Version};
 
 use crate::admission::NotAdmitted;
 use crate::event_codec::EventCodecError;
@@ -105,6 +105,29 @@ pub enum UnreadableStream {
         /// Where.
         damage: Damage,
     },
+}
+
+impl UnreadableStream {
+    /// An event that cannot be read.
+    pub(crate) fn event(event: &RecordedEvent, error: EventCodecError) -> Self {
+        Self::Event {
+            stream: event.stream.clone(),
+            version: event.version,
+            event_type: Arc::clone(&event.event_type),
+            schema_version: event.schema_version,
+            error,
+        }
+    }
+
+    /// An event on which the aggregate's own code panicked.
+    pub(crate) fn panicked(event: &RecordedEvent, message: String) -> Self {
+        Self::Apply {
+            stream: event.stream.clone(),
+            version: event.version,
+            event_type: Arc::clone(&event.event_type),
+            message,
+        }
+    }
 }
 
 /// Which of the aggregate's functions panicked.

@@ -154,6 +154,11 @@ impl Runtime {
         self.owner.shared.directory.len()
     }
 
+    #[cfg(test)]
+    pub(crate) fn topics(&self) -> &crate::subscription::Topics {
+        &self.owner.shared.topics
+    }
+
     /// How many ids of commands that take effect once are claimed.
     #[cfg(test)]
     pub(crate) fn claim_count(&self) -> usize {

@@ -9,14 +9,17 @@ use tokio::sync::{Notify, Semaphore};
 use crate::admission::Gate;
 
 use crate::directory::Directory;
+use crate::meters::Meters;
 use crate::once::Claims;
 use crate::options::Options;
 use crate::projection::AnyProjection;
+use crate::subscription::Topics;
 
 /// What all parts of one runtime share.
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) options: Options,
+    pub(crate) meters: Meters,
     /// Bounds the commands and queries in flight.
     pub(crate) admission: Gate,
     /// The ids of commands on their way that are to take effect once.
@@ -24,6 +27,7 @@ pub(crate) struct Shared {
     /// One permit for each snapshot that may be encoded and saved at a time.
     pub(crate) snapshots: Semaphore,
     pub(crate) directory: Directory,
+    pub(crate) topics: Topics,
     /// The supervisor of all aggregate actors.
     pub(crate) supervisor: ActorCell,
     /// The supervisor of all projection actors.
@@ -53,7 +57,9 @@ impl Shared {
             claims: Claims::default(),
             snapshots: Semaphore::new(SNAPSHOTS_AT_A_TIME_MAX),
             options,
+            meters: Meters::register(&[]),
             directory: Directory::default(),
+            topics: Topics::default(),
             supervisor,
             projection_supervisor,
             tokio: tokio::runtime::Handle::current(),
@@ -74,6 +80,7 @@ impl Shared {
         // The flag first: a slot that the sweep does not see was empty, and will look at the flag before it starts.
         self.closing.store(true, Ordering::SeqCst);
         self.directory.close_all();
+        self.topics.close();
         if self.occupied_slots() == 0 {
             self.supervisor.stop(None);
         }
@@ -117,9 +124,11 @@ impl Shared {
 
     pub(crate) fn slot_occupied(&self) {
         self.occupied_slots.fetch_add(1, Ordering::SeqCst);
+        self.meters.live_actors.increment(1);
     }
 
     pub(crate) fn slot_emptied(&self) {
+        self.meters.live_actors.decrement(1);
         if self.occupied_slots.fetch_sub(1, Ordering::SeqCst) == 1 && self.is_closing() {
             self.all_slots_empty.notify_waiters();
             self.supervisor.stop(None);

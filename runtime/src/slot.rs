@@ -184,7 +184,8 @@ impl<A: Aggregate> Slot<A> {
             self.shared.slot_emptied();
             return;
         }
-        // Restarts are neither counted nor slowed down yet; this is the place.
+        // Restarts are not slowed down yet; this is the place.
+        self.shared.meters.restarts.increment(1);
         let epoch = inbox.begin_epoch();
         drop(inbox);
         start::start(self, epoch);

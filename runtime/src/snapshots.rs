@@ -81,7 +81,10 @@ impl<A: Aggregate> SnapshotJob<A> {
             };
             let store = &self.slot.shared.store;
             match store.save_snapshot(snapshot, SNAPSHOTS_KEPT).await {
-                Ok(()) => tracing::debug!(%stream, version = %self.version, "snapshot saved"),
+                Ok(()) => {
+                    self.slot.shared.meters.snapshots_saved.increment(1);
+                    tracing::debug!(%stream, version = %self.version, "snapshot saved");
+                }
                 Err(error) => {
                     tracing::warn!(%stream, version = %self.version, %error, "a snapshot was not saved");
                 }

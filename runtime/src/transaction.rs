@@ -81,7 +81,12 @@ pub(crate) async fn run<S: Steps>(
     options: CommandOptions,
     purpose: Purpose,
 ) -> Result<Transacted<S::Replies>, TransactionError> {
-    start(shared, steps, options, purpose).await?.finish().await
+    let outcome = match start(shared, steps, options, purpose).await {
+        Ok(started) => started.finish().await,
+        Err(refused) => Err(refused),
+    };
+    shared.meters.transaction(&outcome);
+    outcome
 }
 
 /// Runs several, each for itself; see [`Runtime::transact_each`](crate::Runtime::transact_each).
@@ -105,6 +110,7 @@ pub(crate) async fn run_each<S: Steps>(
             Ok(started) => started.finish().await,
             Err(refused) => Err(refused),
         };
+        shared.meters.transaction(&outcome);
         outcomes.push(outcome.map(|transacted| transacted.replies));
     }
     outcomes

@@ -41,6 +41,7 @@ pub mod conformance;
 mod journal;
 #[cfg(feature = "simulation")]
 pub mod simulation;
+mod meters;
 mod varint;
 mod bytes_io;
 mod sidecar;
@@ -78,6 +79,9 @@ pub use journal::{
     VERIFY_FINDINGS_MAX, VerifiedTail, VerifyError, VerifyProgress, VerifyReport, verify,
 };
 pub use memory::MemoryStore;
+#[doc(hidden)]
+pub use meters::Meter;
+pub use meters::journal_metrics;
 pub use position::{ExpectedVersion, Position, Version};
 pub use read_model::{
     Change, Checkpoint, PROJECTION_NAME_BYTES_MAX, READ_MODEL_KEY_BYTES_MAX, ReadModelStore, Row,

@@ -59,13 +59,22 @@ impl Command for Receive {
 pub struct Reserve {
     /// How many; not zero.
     pub quantity: Quantity,
+    /// Which reservation of its command it makes, from 0: several steps of one transaction may reserve the same item.
+    pub line: u32,
 }
 
 impl Reserve {
     /// Promises that many.
     #[must_use]
     pub fn new(quantity: Quantity) -> Self {
-        Self { quantity }
+        Self { quantity, line: 0 }
+    }
+
+    /// As this line of a basket whose lines are reserved by one transaction; each line needs a number of its own.
+    #[must_use]
+    pub fn line(mut self, line: u32) -> Self {
+        self.line = line;
+        self
     }
 }
 
@@ -92,7 +101,7 @@ impl Command for Reserve {
         if item.reservations().len() >= OPEN_RESERVATIONS_MAX {
             return Err(ReserveRejection::TooManyReservations);
         }
-        let reservation = ReservationId::from_uuid(context.derive_id(0));
+        let reservation = ReservationId::from_uuid(context.derive_id(self.line));
         if item.reservation(reservation).is_some() {
             return Err(ReserveRejection::AlreadyReserved { reservation });
         }

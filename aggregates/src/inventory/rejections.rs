@@ -41,8 +41,10 @@ pub enum ReserveRejection {
     /// Too many reservations are open.
     #[error("{OPEN_RESERVATIONS_MAX} reservations are open, the limit; ship or release some first")]
     TooManyReservations,
-    /// The same command made this reservation before.
-    #[error("reservation {reservation} is already open; use a fresh command id for another one")]
+    /// The same line of the same command made this reservation before.
+    #[error(
+        "reservation {reservation} is already open; use a fresh command id or line number for another one"
+    )]
     AlreadyReserved {
         /// The reservation that is open.
         reservation: ReservationId,

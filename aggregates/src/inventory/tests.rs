@@ -170,6 +170,27 @@ fn one_command_makes_one_reservation() {
 }
 
 #[test]
+fn the_lines_of_one_command_make_a_reservation_each() {
+    let command_id = Uuid::from_u128(77);
+    let context = CommandContext::new(Timestamp::from_unix_micros(0), command_id);
+    let line = |line, quantity| InventoryEvent::Reserved {
+        reservation: ReservationId::from_uuid(context.derive_id(line)),
+        quantity: units(quantity),
+    };
+    item([received(10), line(0, 6)])
+        .command_id(command_id)
+        .when(Reserve::new(units(4)).line(1))
+        .then([line(1, 4)]);
+    item([received(10), line(0, 6)])
+        .command_id(command_id)
+        .when(Reserve::new(units(5)).line(1))
+        .then_rejected(&ReserveRejection::Insufficient {
+            requested: units(5),
+            available: units(4),
+        });
+}
+
+#[test]
 fn the_open_reservations_of_an_item_are_limited() {
     let open = |count: usize| {
         let stock = received(u64::MAX);

@@ -62,12 +62,15 @@ impl<A: Aggregate> AggregateRef<A> {
         let options = options.into();
         let span = self.command_span::<C>();
         if span.is_disabled() {
-            return self.accept_once(command, id, options).await;
+            let outcome = self.accept_once(command, id, options).await;
+            self.slot.shared.meters.command(&outcome);
+            return outcome;
         }
         let outcome = self
             .accept_once(command, id, options)
             .instrument(span.clone())
             .await;
+        self.slot.shared.meters.command(&outcome);
         note(&span, &outcome);
         outcome
     }

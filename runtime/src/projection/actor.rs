@@ -3,7 +3,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use foldhouse_store::{Position, RecordedEvent};
+use foldhouse_store::{Position, RecordedEvent, Timestamp};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::watch;
 
@@ -12,6 +12,7 @@ use super::live::{AnyProjection, Live, Orders, Until};
 use super::progress::{ParkedEvent, State};
 use super::reader::Reader;
 use super::{Projection, ProjectionError, TableOf};
+use crate::meters::ProjectionMeters;
 use crate::refusal::panic_message;
 use crate::shared::Shared;
 
@@ -41,6 +42,9 @@ pub(super) struct Follower<P: Projection> {
     head: watch::Receiver<Position>,
     orders: watch::Receiver<Orders>,
     commits: Commits,
+    meters: ProjectionMeters,
+    /// When the last event was recorded that the rows show.
+    last_recorded_at: Option<Timestamp>,
 }
 
 /// How a step ended well.
@@ -58,6 +62,8 @@ impl<P: Projection> Follower<P> {
             commits: Commits::new(Arc::clone(&shared.store), live.position()),
             live,
             shared,
+            meters: ProjectionMeters::register(&[("projection", P::NAME)]),
+            last_recorded_at: None,
         }
     }
 
@@ -79,6 +85,7 @@ impl<P: Projection> Follower<P> {
                 }
                 Err(parked) => {
                     tracing::warn!(projection = P::NAME, %parked, failures, "a projection failed");
+                    self.meters.failures.increment(1);
                     match RETRY_AFTER.get(failures) {
                         Some(delay) => {
                             failures += 1;
@@ -140,7 +147,7 @@ impl<P: Projection> Follower<P> {
     }
 
     /// Applies the events up to the first that fails. Readers see the rows before all of them, or behind.
-    fn apply(&self, events: &[RecordedEvent], at_head: bool) -> Result<(), ParkedEvent> {
+    fn apply(&mut self, events: &[RecordedEvent], at_head: bool) -> Result<(), ParkedEvent> {
         let mut table = self.live.write();
         let mut todo = events;
         let mut failed = None;
@@ -162,7 +169,18 @@ impl<P: Projection> Follower<P> {
                 false => State::CatchingUp,
             };
         });
+        if let Some(last) = todo.last() {
+            self.last_recorded_at = Some(last.recorded_at);
+        }
+        self.measure_lag();
         failed.map_or(Ok(()), Err)
+    }
+
+    fn measure_lag(&self) {
+        let (position, head) = (self.live.position(), self.shared.store.head());
+        let clock = &*self.shared.options.clock;
+        self.meters
+            .lag(position, head, self.last_recorded_at, clock);
     }
 
     fn parked(&self, error: &str) -> ParkedEvent {
@@ -210,11 +228,23 @@ impl<P: Projection> Follower<P> {
         }
         self.live
             .set(|progress| progress.state = State::Parked(parked));
-        // The sender is in `live`, which this actor holds, so it cannot close.
-        let _ = self
-            .orders
-            .wait_for(|orders| orders.resumes != resumes || orders.until != Until::Forever)
-            .await;
+        loop {
+            let (orders, head) = (&mut self.orders, &mut self.head);
+            let is_told =
+                |orders: &Orders| orders.resumes != resumes || orders.until != Until::Forever;
+            // The orders' sender is in `live`, which this actor holds, so it cannot close.
+            let moved = tokio::select! {
+                _ = orders.wait_for(is_told) => break,
+                moved = head.changed() => moved,
+            };
+            if moved.is_err() {
+                // Nothing more will come.
+                let _ = orders.wait_for(is_told).await;
+                break;
+            }
+            // It lags more and more, which is what somebody is to see.
+            self.measure_lag();
+        }
         if self.orders.borrow().until == Until::Forever {
             self.live.set(|progress| progress.state = State::CatchingUp);
         } else {

@@ -1,5 +1,7 @@
 use std::sync::Arc;
+use std::time::Instant;
 
+use foldhouse_store::Version;
 use ractor::{Actor, ActorRef};
 
 use super::{Phase, Slot};
@@ -26,6 +28,7 @@ struct Starting<A: Aggregate> {
 impl<A: Aggregate> Starting<A> {
     async fn run(self) {
         let slot = &self.slot;
+        let started = Instant::now();
         let hydrated = match hydrate::<A>(&*slot.shared.store, &slot.stream).await {
             Ok(hydrated) => hydrated,
             Err(refusal) => {
@@ -33,6 +36,8 @@ impl<A: Aggregate> Starting<A> {
                 return self.fail(&refusal);
             }
         };
+        let from_snapshot = hydrated.snapshot_version > Version::EMPTY;
+        slot.shared.meters.hydrated(started, from_snapshot);
         slot.set_durable(hydrated.version);
         let incarnation = Incarnation::new(Arc::clone(slot), self.epoch, hydrated);
         let supervisor = slot.shared.supervisor.clone();

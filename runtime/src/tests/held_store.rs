@@ -19,6 +19,7 @@ pub(super) struct HeldStore {
     pub(super) snapshots_loaded: AtomicUsize,
     pub(super) commits: watch::Sender<usize>,
     failing_commits: AtomicUsize,
+    failing_reads: AtomicUsize,
     is_full_for_one: AtomicBool,
     blind_look_ups: AtomicUsize,
 }
@@ -108,6 +109,19 @@ impl HeldStore {
         self.is_full_for_one.store(true, Ordering::SeqCst);
     }
 
+    /// The next reads of events fail.
+    pub(super) fn fail_reads(&self, count: usize) {
+        self.failing_reads.store(count, Ordering::SeqCst);
+    }
+
+    fn is_read_failing(&self) -> bool {
+        self.failing_reads
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            })
+            .is_ok()
+    }
+
     /// The next look-ups of commands find nothing, as if they came before what is recorded.
     pub(super) fn blind_look_ups(&self, count: usize) {
         self.blind_look_ups.store(count, Ordering::SeqCst);
@@ -162,6 +176,9 @@ impl EventStore for HeldStore {
     }
 
     fn read_stream(&self, query: StreamQuery) -> BoxFuture<'_, Result<Page<Version>, ReadError>> {
+        if self.is_read_failing() {
+            return Box::pin(async { Err(ReadError::Io(Fault::new("the test's disk is away"))) });
+        }
         self.inner.read_stream(query)
     }
 
@@ -170,6 +187,9 @@ impl EventStore for HeldStore {
         after: Position,
         limit: usize,
     ) -> BoxFuture<'_, Result<Page<Position>, ReadError>> {
+        if self.is_read_failing() {
+            return Box::pin(async { Err(ReadError::Io(Fault::new("the test's disk is away"))) });
+        }
         self.inner.read_all(after, limit)
     }
 

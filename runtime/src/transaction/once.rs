@@ -23,6 +23,17 @@ pub(crate) async fn run_once<S: IdempotentSteps>(
     id: Uuid,
     options: CommandOptions,
 ) -> Result<Transacted<S::Replies>, TransactionError> {
+    let outcome = run_first(shared, steps, id, options).await;
+    shared.meters.transaction(&outcome);
+    outcome
+}
+
+async fn run_first<S: IdempotentSteps>(
+    shared: &Arc<Shared>,
+    steps: S,
+    id: Uuid,
+    options: CommandOptions,
+) -> Result<Transacted<S::Replies>, TransactionError> {
     let description = Description::of(&steps).map_err(|(stream, error)| match stream {
         Some(stream) => TransactionError::InvalidEvents { stream, error },
         None => TransactionError::Empty,

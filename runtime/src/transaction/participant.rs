@@ -13,7 +13,7 @@ use super::stake::Stake;
 use crate::actor::Ended;
 use crate::admission::{NotAdmitted, Patience, Place};
 use crate::aggregate::Aggregate;
-use crate::cell::Encoded;
+use crate::cell::{Cell, Encoded};
 use crate::command::{CommandContext, CommandMeta};
 use crate::refusal::{NotRecorded, PanickedIn, Refusal, panic_message};
 use crate::shared::Shared;
@@ -272,7 +272,11 @@ impl<A: Aggregate> Participant for Enlisted<A> {
     }
 
     fn decide(&mut self, context: &CommandContext) -> Result<usize, Failed> {
-        match self.decide_steps(context) {
+        let cell = self.borrowed.as_mut().and_then(Borrowed::cell);
+        let started = cell.and_then(Cell::decide_timer);
+        let decided = self.decide_steps(context);
+        self.slot.shared.meters.decided(started);
+        match decided {
             Ok(()) => Ok(self.events.len()),
             Err(Undecided::Rejected(step, rejection)) => {
                 let stream = self.slot.stream.clone();

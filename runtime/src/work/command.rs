@@ -50,8 +50,10 @@ impl<C: Command, K: Keeping<C>> Work<C::Aggregate> for CommandWork<C, K> {
             command_id: context.command_id,
             keeping,
         };
+        let started = cell.decide_timer();
         // Unwind safe: `decide` has the state by shared reference, and the actor ends on a panic.
         let decision = catch_unwind(AssertUnwindSafe(|| command.decide(cell.state(), &context)));
+        cell.slot().shared.meters.decided(started);
         match decision {
             Ok(Ok(decision)) if decision.events.is_empty() && !K::ALWAYS_RECORDS => {
                 answer.confirm(cell, permit, Ok(decision.reply))

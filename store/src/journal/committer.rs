@@ -2,7 +2,7 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -18,6 +18,7 @@ use crate::journal::reader::JournalReader;
 use crate::journal::recent_frames::RecentFrame;
 use crate::journal::record;
 use crate::journal::writer::{FrameContent, SegmentWriter, WriteFailure};
+use crate::meters::Meters;
 use crate::position::Position;
 use crate::sidecar::FramePlace;
 
@@ -40,6 +41,7 @@ pub(crate) struct Committer {
     pub(crate) last_committed_at: Timestamp,
     pub(crate) frame_bytes_max: usize,
     pub(crate) frame_log: Arc<FrameLog>,
+    pub(crate) meters: Meters,
     /// Whether a frame was written since the store was opened.
     pub(crate) has_written: bool,
     /// Whether the journal cannot be written to until it is opened again.
@@ -53,6 +55,9 @@ impl Committer {
     pub(crate) fn run(mut self) {
         let queue = Arc::clone(&self.queue);
         let durable_head = self.head.subscribe();
+        self.meters
+            .head_position
+            .set(as_float(*durable_head.borrow()));
         let work = AssertUnwindSafe(|| {
             while let Some(frame) = self.queue.take() {
                 self.commit(frame);
@@ -146,10 +151,22 @@ impl Committer {
             first_position: frame.first_position,
             committed_at: self.last_committed_at,
         };
+        let started = Instant::now();
         let offset = self.writer.write(&frame.body, &content)?;
         self.has_written = true;
+        self.measure(started, frame.body.len(), event_count);
         self.frame_log.note(frame.body.len(), event_count);
         Ok(offset)
+    }
+
+    fn measure(&self, started: Instant, body_bytes: usize, event_count: u32) {
+        let meters = &self.meters;
+        meters.frame_write_seconds.record(started.elapsed());
+        meters.frames.increment(1);
+        meters.frame_events.record(event_count);
+        // A frame is limited to far less than 4 GiB.
+        let body_bytes = u32::try_from(body_bytes).unwrap_or(u32::MAX);
+        meters.frame_bytes.record(body_bytes);
     }
 
     fn seal_records(&self, frame: &mut PendingFrame) {
@@ -237,8 +254,9 @@ impl Committer {
         } else {
             self.reader.recent.clear();
         }
-        self.head
-            .send_replace(Position::new(next_position.get() - 1));
+        let head = Position::new(next_position.get() - 1);
+        self.meters.head_position.set(as_float(head));
+        self.head.send_replace(head);
     }
 
     fn void(&mut self, failed: PendingFrame, failure: WriteFailure) {
@@ -274,6 +292,11 @@ impl Committer {
             settle(waiting.settled, Err(error));
         });
     }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a gauge for people to read")]
+fn as_float(position: Position) -> f64 {
+    position.get() as f64
 }
 
 /// Gives an answer. One that panics takes no other with it.

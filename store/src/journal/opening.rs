@@ -23,6 +23,7 @@ use crate::journal::segments::Segments;
 use crate::journal::spare::SpareSegments;
 use crate::journal::writer::SegmentWriter;
 use crate::journal::{INDEXING_THREAD, JOURNAL_DIRECTORY, JournalOptions, JournalStore};
+use crate::meters::Meters;
 use crate::position::Position;
 
 pub(super) const LOCK_FILE: &str = "lock";
@@ -241,6 +242,7 @@ impl Shared {
             is_broken: false,
             frame_bytes_max: options.frame_bytes_max(),
             frame_log: Arc::clone(&self.frame_log),
+            meters: Meters::register(&[]),
             _lock: Some(Arc::clone(&self.lock)),
         }
     }

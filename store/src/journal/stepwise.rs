@@ -18,6 +18,7 @@ use crate::journal::opening::{Resumed, Spares, queue_limits};
 use crate::journal::queue::{PendingFrame, Queue};
 use crate::journal::reader::JournalReader;
 use crate::journal::{FrameLog, JournalOptions, RecoveryReport, recovery};
+use crate::meters::Meters;
 use crate::position::Position;
 
 /// With more sealed segments than this at a time the committer would wait; each frame seals one at most.
@@ -66,6 +67,7 @@ impl StepwiseJournal {
             is_broken: false,
             frame_bytes_max: options.frame_bytes_max(),
             frame_log: Arc::new(FrameLog::new(false)),
+            meters: Meters::register(&[]),
             _lock: None,
         };
         let opened = Self {

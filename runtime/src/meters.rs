@@ -1,0 +1,161 @@
+//! What the runtime measures, by the `metrics` facade: all names, units and meanings in one table.
+//!
+//! The handles are made once, when the runtime starts, and never looked up again. Without a recorder each costs a check
+//! that it leads nowhere; what would cost more (a look at the clock) is done for a sample only.
+
+use std::time::Instant;
+
+use foldhouse_store::{Clock, Position, Timestamp, meters};
+
+use crate::command_error::CommandError;
+use crate::transaction::TransactionError;
+
+/// One of so many decisions of an aggregate is timed: two looks at the clock take as long as many a decision.
+const DECISIONS_PER_SAMPLE: u8 = 64;
+
+meters! {
+    /// The handles of one runtime.
+    struct Meters;
+    /// What a runtime measures, through the `metrics` facade. Install a recorder before the runtime is started: a handle
+    /// that was made without one leads nowhere. The journal has a table of its own, [`journal_metrics`](crate::journal_metrics).
+    pub mod runtime_metrics;
+
+    commands: Counter, "foldhouse_commands_total", Count,
+        "Commands that were answered, however: those whose caller has gone are not counted";
+    transactions: Counter, "foldhouse_transactions_total", Count,
+        "Transactions that were answered, dry runs too";
+    rejections: Counter, "foldhouse_rejections_total", Count,
+        "Commands and transactions that a rule of the domain forbade";
+    conflicts: Counter, "foldhouse_conflicts_total", Count,
+        "Commands and transactions that found another writer's events";
+    overloads: Counter, "foldhouse_overloads_total", Count,
+        "Commands and transactions that were refused because a limit on what is in flight was reached";
+    expirations: Counter, "foldhouse_expirations_total", Count,
+        "Commands and transactions that were not decided because their deadline had passed";
+    failures: Counter, "foldhouse_failures_total", Count,
+        "Commands and transactions that failed in any other way";
+    decide_seconds: Histogram, "foldhouse_decide_seconds", Seconds,
+        "How long a command, or an aggregate's part in a transaction, took to decide: one of 64 of each aggregate is timed";
+    mailbox_depth: Histogram, "foldhouse_mailbox_depth", Count,
+        "How much an actor found queued when it looked; what an idle aggregate is asked is decided without being queued";
+    permits_in_use: Gauge, "foldhouse_permits_in_use", Count,
+        "Commands, queries and transactions in flight: what is bounded by commands_in_flight_max";
+    live_actors: Gauge, "foldhouse_live_actors", Count,
+        "Aggregates that have an actor, or are being hydrated";
+    hydrations: Counter, "foldhouse_hydrations_total", Count,
+        "Aggregates that were brought back from the store";
+    hydrate_seconds: Histogram, "foldhouse_hydrate_seconds", Seconds,
+        "How long that took";
+    snapshot_hits: Counter, "foldhouse_snapshot_hits_total", Count,
+        "Hydrations that started from a snapshot";
+    snapshots_saved: Counter, "foldhouse_snapshots_saved_total", Count,
+        "Snapshots that were saved";
+    actor_failures: Counter, "foldhouse_actor_failures_total", Count,
+        "Actors that ended before their time: on a panic of the domain's, or an append that failed";
+    restarts: Counter, "foldhouse_restarts_total", Count,
+        "Actors that were started again because work was waiting";
+}
+
+meters! {
+    /// The handles of one projection.
+    struct ProjectionMeters;
+    /// What a runtime measures of each projection, under the label `projection` with its name.
+    pub mod projection_metrics;
+
+    lag_events: Gauge, "foldhouse_projection_lag_events", Count,
+        "How many events are in the store that its rows do not show";
+    lag_seconds: Gauge, "foldhouse_projection_lag_seconds", Seconds,
+        "How long ago the last event was recorded that its rows show; 0 when they show all";
+    failures: Counter, "foldhouse_projection_failures_total", Count,
+        "Times that it could not read, apply or keep something; it tries again, and parks in the end";
+}
+
+impl Meters {
+    /// A command was answered.
+    pub(crate) fn command<T, R: std::error::Error>(&self, outcome: &Result<T, CommandError<R>>) {
+        self.commands.increment(1);
+        let Err(error) = outcome else {
+            return;
+        };
+        match error {
+            CommandError::Rejected(_) => self.rejections.increment(1),
+            CommandError::Conflict { .. } => self.conflicts.increment(1),
+            CommandError::Overloaded { .. } => self.overloads.increment(1),
+            CommandError::Expired { .. } => self.expirations.increment(1),
+            _ => self.failures.increment(1),
+        }
+    }
+
+    /// A transaction was answered.
+    pub(crate) fn transaction<T>(&self, outcome: &Result<T, TransactionError>) {
+        self.transactions.increment(1);
+        let Err(error) = outcome else {
+            return;
+        };
+        match error {
+            TransactionError::Rejected { .. } => self.rejections.increment(1),
+            TransactionError::Conflict { .. } => self.conflicts.increment(1),
+            TransactionError::Overloaded { .. } => self.overloads.increment(1),
+            TransactionError::Expired { .. } => self.expirations.increment(1),
+            _ => self.failures.increment(1),
+        }
+    }
+
+    /// A decision was made, and timed if it was in the sample.
+    pub(crate) fn decided(&self, started: Option<Instant>) {
+        if let Some(started) = started {
+            self.decide_seconds.record(started.elapsed());
+        }
+    }
+
+    /// An actor looked into its mailbox.
+    pub(crate) fn found_queued(&self, depth: usize) {
+        // Bounded by the permits, whose limit fits 32 bits.
+        let depth = u32::try_from(depth).unwrap_or(u32::MAX);
+        self.mailbox_depth.record(depth);
+    }
+
+    /// An aggregate was hydrated.
+    pub(crate) fn hydrated(&self, started: Instant, from_snapshot: bool) {
+        self.hydrations.increment(1);
+        self.hydrate_seconds.record(started.elapsed());
+        self.snapshot_hits.increment(from_snapshot.into());
+    }
+}
+
+impl ProjectionMeters {
+    /// The rows show everything up to `position`, which was recorded then, and the store goes up to `head`.
+    #[allow(clippy::cast_precision_loss, reason = "gauges for people to read")]
+    pub(crate) fn lag(
+        &self,
+        position: Position,
+        head: Position,
+        last_recorded_at: Option<Timestamp>,
+        clock: &dyn Clock,
+    ) {
+        let events = head.get().saturating_sub(position.get());
+        self.lag_events.set(events as f64);
+        match last_recorded_at {
+            _ if events == 0 => self.lag_seconds.set(0.0),
+            Some(recorded_at) => {
+                let now = clock.now().unix_micros();
+                let micros = now.saturating_sub(recorded_at.unix_micros()).max(0);
+                self.lag_seconds.set(micros as f64 / 1e6);
+            }
+            None => {}
+        }
+    }
+}
+
+/// Chooses which of an aggregate's decisions are timed: the first, and then one of so many.
+#[derive(Debug, Default)]
+pub(crate) struct Sampling(u8);
+
+impl Sampling {
+    /// When the next decision starts, if it is in the sample.
+    pub(crate) fn start(&mut self) -> Option<Instant> {
+        let is_in_sample = self.0 == 0;
+        self.0 = self.0.wrapping_add(1) % DECISIONS_PER_SAMPLE;
+        is_in_sample.then(Instant::now)
+    }
+}

@@ -31,6 +31,8 @@ use foldhouse_examples::{block_on, finish};
 
 use args::{Args, Plan, Workload};
 use bench::Bench;
+use foldhouse_examples::{Directory, block_on, finish};
+pub(crate) use foldhouse_examples::{Failure, fail, rate};
 use report::Report;
 
 fn main() -> ExitCode {

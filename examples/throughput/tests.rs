@@ -3,6 +3,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::Parser;
+use foldhouse_examples::Report as _;
 use serde_json::Value;
 
 use crate::args::Args;

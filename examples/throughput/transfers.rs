@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use foldhouse::{Runtime, TransactionError};
+use foldhouse::{Runtime, Step, TransactionError};
 use foldhouse_aggregates::{Credit, Debit, Money};
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -53,11 +53,20 @@ impl Transfers {
         }
     }
 
-    async fn transfer(&self, transfer: Transfer) -> Result<Called, Failure> {
+    fn steps(&self, transfer: Transfer) -> (Step<Debit>, Step<Credit>) {
         let amount = Money::new(transfer.amount_minor, CURRENCY);
-        let debit = self.ledger.account(transfer.from).step(Debit::new(amount));
-        let credit = self.ledger.account(transfer.to).step(Credit::new(amount));
-        match self.runtime.transact((debit, credit)).await {
+        (
+            self.ledger.account(transfer.from).step(Debit::new(amount)),
+            self.ledger.account(transfer.to).step(Credit::new(amount)),
+        )
+    }
+
+    fn note<R>(
+        &self,
+        transfer: Transfer,
+        outcome: Result<R, TransactionError>,
+    ) -> Result<Called, Failure> {
+        match outcome {
             Ok(_) => {
                 self.ledger.note(transfer.from, -transfer.amount_minor);
                 self.ledger.note(transfer.to, transfer.amount_minor);
@@ -68,11 +77,18 @@ impl Transfers {
         }
     }
 
-    /// Several transfers of one caller at once, each atomic by itself.
-    async fn transfer_all(&self, transfers: &[Transfer]) -> Result<Called, Failure> {
+    async fn transfer(&self, transfer: Transfer) -> Result<Called, Failure> {
+        let outcome = self.runtime.transact(self.steps(transfer)).await;
+        self.note(transfer, outcome)
+    }
+
+    /// Several transfers in one call, each atomic by itself.
+    async fn transfer_each(&self, transfers: &[Transfer]) -> Result<Called, Failure> {
+        let steps = transfers.iter().map(|transfer| self.steps(*transfer));
+        let outcomes = self.runtime.transact_each(steps.collect()).await;
         let mut all = Called::default();
-        for transfer in transfers {
-            let called = self.transfer(*transfer).await?;
+        for (transfer, outcome) in transfers.iter().zip(outcomes) {
+            let called = self.note(*transfer, outcome)?;
             all.acked += called.acked;
             all.rejected += called.rejected;
         }
@@ -93,7 +109,7 @@ impl Load for Transfers {
         }
         batch.clear();
         batch.extend((0..self.batch).map(|_| self.draw(random)));
-        self.transfer_all(batch).await
+        self.transfer_each(batch).await
     }
 }
 

@@ -39,12 +39,12 @@ struct Starting<A: Aggregate> {
 
 impl<A: Aggregate> Starting<A> {
     async fn run(mut self) {
-        let slot = &self.slot;
+        let slot = Arc::clone(&self.slot);
         if let Leave::No(parked) = slot.until_backed_off().await {
             return self.fail(&Refusal::Parked(parked));
         }
         let started = Instant::now();
-        let hydrated = match hydrate(slot).await {
+        let hydrated = match hydrate(&slot).await {
             Ok(hydrated) => hydrated,
             Err(refusal) => {
                 tracing::warn!(stream = %slot.stream, reason = %refusal, "an aggregate could not be hydrated");
@@ -65,7 +65,7 @@ impl<A: Aggregate> Starting<A> {
                 .store(hydrated.snapshot_bytes, Ordering::Relaxed);
             seat.resize(slot.state_bytes(&hydrated.state));
         }
-        let incarnation = Incarnation::new(Arc::clone(slot), self.epoch, hydrated);
+        let incarnation = Incarnation::new(slot, self.epoch, hydrated);
         self.spawn(incarnation).await;
     }
 
@@ -108,7 +108,9 @@ impl<A: Aggregate> Starting<A> {
         true
     }
 
-    fn fail(&self, refusal: &Refusal) {
+    fn fail(&mut self, refusal: &Refusal) {
+        // It leaves before its slot counts as empty.
+        self.seat = None;
         let mut inbox = self.slot.inbox();
         if inbox.epoch != self.epoch || !matches!(inbox.phase, Phase::Starting) {
             return;

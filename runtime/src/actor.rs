@@ -14,9 +14,17 @@ use crate::work::Work;
 
 /// Lets an actor work until its end. The one message that it ever gets from ractor: its commands come from its slot's
 /// mailbox, and a round through ractor's four ports for each of them would take more than deciding it.
+#[cfg_attr(
+    shuttle,
+    allow(dead_code, reason = "there incarnations live without ractor")
+)]
 pub(crate) struct Run;
 
 /// The actor of one aggregate. It never waits for the disk: it only waits for work, and while the store's queue is full.
+#[cfg_attr(
+    shuttle,
+    allow(dead_code, reason = "there incarnations live without ractor")
+)]
 pub(crate) struct AggregateActor<A>(PhantomData<fn() -> A>);
 
 impl<A> AggregateActor<A> {

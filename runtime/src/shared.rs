@@ -15,9 +15,9 @@ use crate::options::Options;
 use crate::projection::AnyProjection;
 use crate::residency::Residency;
 use crate::restarts::Restarts;
+use crate::subscription::Topics;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::watchdog::{StuckCommand, Watchdog};
-use crate::subscription::Topics;
 
 /// What all parts of one runtime share.
 pub(crate) struct Shared {

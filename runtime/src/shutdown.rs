@@ -112,13 +112,12 @@ pub(crate) async fn shutdown(
             projection.until_ended().await;
         }
     };
-    // Whether it was in time is read off what is left.
-    tokio::select! {
+    let is_done = tokio::select! {
         biased;
-        _ = tokio::time::timeout(deadline, all_done) => {}
+        done = tokio::time::timeout(deadline, all_done) => done.is_ok(),
         // The timer's own thread may be the one that is stuck.
-        () = shared.alarm(deadline) => {}
-    }
+        () = shared.alarm(deadline) => false,
+    };
     let projections = projections.iter().map(|(name, projection)| {
         let progress = projection.progress();
         ProjectionReport {
@@ -140,7 +139,12 @@ pub(crate) async fn shutdown(
         aggregates_left,
         streams_left,
         stuck: shared.stuck(),
-        unanswered: shared.admission.inside(),
+        // Who comes when all is done is about to be refused, and not left without an answer.
+        unanswered: if is_done {
+            0
+        } else {
+            shared.admission.inside()
+        },
         projections: projections.collect(),
     };
     if left.is_complete() {

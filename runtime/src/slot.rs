@@ -185,13 +185,14 @@ impl<A: Aggregate> Slot<A> {
     /// The actor of this epoch is gone; `unhandled` is what it took and did not come to.
     pub(crate) fn ended(self: &Arc<Self>, epoch: u64, mut unhandled: VecDeque<Box<dyn Work<A>>>) {
         // Declared before the lock, and so dropped behind it: its drop is the domain's.
-        let (_rest, _seat);
+        let _rest;
         let mut inbox = self.inbox();
         if inbox.epoch != epoch {
             return;
         }
         _rest = inbox.rest.take();
-        _seat = inbox.seat.take();
+        // Before the slot counts as empty: a shutdown that is done leaves nobody in memory.
+        drop(inbox.seat.take());
         unhandled.append(&mut inbox.queue);
         inbox.queue = unhandled;
         match inbox.phase {

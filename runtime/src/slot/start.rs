@@ -39,7 +39,7 @@ struct Starting<A: Aggregate> {
 
 impl<A: Aggregate> Starting<A> {
     async fn run(mut self) {
-        let slot = &self.slot;
+        let slot = Arc::clone(&self.slot);
         if let Leave::No(parked) = slot.until_backed_off().await {
             return self.fail(&Refusal::Parked(parked));
         }
@@ -66,7 +66,7 @@ impl<A: Aggregate> Starting<A> {
                 .store(hydrated.snapshot_bytes, Ordering::Relaxed);
             seat.resize(slot.state_bytes(&hydrated.state));
         }
-        let incarnation = Incarnation::new(Arc::clone(slot), self.epoch, hydrated);
+        let incarnation = Incarnation::new(slot, self.epoch, hydrated);
         self.spawn(incarnation).await;
     }
 
@@ -109,7 +109,9 @@ impl<A: Aggregate> Starting<A> {
         true
     }
 
-    fn fail(&self, refusal: &Refusal) {
+    fn fail(&mut self, refusal: &Refusal) {
+        // It leaves before its slot counts as empty.
+        self.seat = None;
         let mut inbox = self.slot.inbox();
         if inbox.epoch != self.epoch || !matches!(inbox.phase, Phase::Starting) {
             return;

@@ -47,8 +47,6 @@ fn print<R: Report>(report: &R, json: bool) -> Result<(), Failure> {
 /// A line for each row, the values below each other.
 #[must_use]
 pub fn table(rows: &[(&'static str, String)]) -> String {
-    let widest = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    let width = widest.max(16);
-    let line = |(name, value): &(&str, String)| format!("{name:<width$} {value}\n");
+    let line = |(name, value): &(&str, String)| format!("{name:<16} {value}\n");
     rows.iter().map(line).collect()
 }

@@ -26,8 +26,6 @@ mod transfers;
 use std::process::ExitCode;
 
 use clap::Parser;
-pub(crate) use foldhouse_examples::{Directory, Failure, fail, rate};
-use foldhouse_examples::{block_on, finish};
 
 use args::{Args, Plan, Workload};
 use bench::Bench;

@@ -1,4 +1,3 @@
-use foldhouse_examples::Report as _;
 use std::path::Path;
 use std::sync::Arc;
 

@@ -10,8 +10,8 @@ use crate::aggregate::Aggregate;
 use crate::command_error::not_recorded;
 use crate::event_codec::decode;
 use crate::refusal::{NotRecorded, Refusal, UnreadableStream, panic_message};
-use crate::slot::Slot;
 use crate::snapshots::decode_state;
+use crate::watchdog::Deciding;
 
 /// An aggregate as its stream has it.
 pub(crate) struct Hydrated<A> {
@@ -26,9 +26,13 @@ pub(crate) struct Hydrated<A> {
 /// Events of one read.
 const PAGE_EVENTS: usize = 1_000;
 
-/// Brings an aggregate back from its latest snapshot and the events behind it.
-pub(crate) async fn hydrate<A: Aggregate>(slot: &Arc<Slot<A>>) -> Result<Hydrated<A>, Refusal> {
-    let (store, stream) = (&*slot.shared.store, &slot.stream);
+/// Brings an aggregate back from its latest snapshot and the events behind it. `deciding` lets the watchdog see while the
+/// domain's code is at work.
+pub(crate) async fn hydrate<A: Aggregate>(
+    store: &dyn Store,
+    stream: &StreamId,
+    deciding: impl Fn() -> Option<Deciding>,
+) -> Result<Hydrated<A>, Refusal> {
     // An earlier actor may have left appends in flight. Once this check is answered, each is durable or void.
     let check = || store.append(Append::check(stream.clone(), ExpectedVersion::Any));
     let mut settled = check().await;
@@ -38,7 +42,7 @@ pub(crate) async fn hydrate<A: Aggregate>(slot: &Arc<Slot<A>>) -> Result<Hydrate
     }
     settled.map_err(|error| Refusal::NotRecorded(not_recorded(error)))?;
     if let Some(snapshot) = usable_snapshot::<A>(store, stream).await? {
-        return replay(slot, snapshot).await;
+        return replay(store, stream, snapshot, deciding).await;
     }
     let empty = Hydrated {
         state: A::default(),
@@ -46,7 +50,7 @@ pub(crate) async fn hydrate<A: Aggregate>(slot: &Arc<Slot<A>>) -> Result<Hydrate
         snapshot_version: Version::EMPTY,
         snapshot_bytes: 0,
     };
-    replay(slot, empty).await
+    replay(store, stream, empty, deciding).await
 }
 
 /// The state in the stream's snapshot, if it is of this shape and of this history.
@@ -98,10 +102,11 @@ async fn is_of_this_history(store: &dyn Store, snapshot: &Snapshot) -> Result<bo
 }
 
 async fn replay<A: Aggregate>(
-    slot: &Arc<Slot<A>>,
+    store: &dyn Store,
+    stream: &StreamId,
     mut hydrated: Hydrated<A>,
+    deciding: impl Fn() -> Option<Deciding>,
 ) -> Result<Hydrated<A>, Refusal> {
-    let (store, stream) = (&*slot.shared.store, &slot.stream);
     let mut next = Some(hydrated.version.next());
     while let Some(from) = next {
         let page = store
@@ -109,7 +114,7 @@ async fn replay<A: Aggregate>(
             .await
             .map_err(|error| Refusal::from_read(stream, error))?;
         {
-            let _deciding = slot.deciding("its recorded events");
+            let _deciding = deciding();
             for event in &page.events {
                 apply(&mut hydrated, event)?;
             }

@@ -28,7 +28,7 @@ fn run<S: Scenario>(scenario: S, seeds: Range<u64>) -> SimulationReport {
     let report = Simulation::new(scenario)
         .seeds(seeds)
         .callers(3)
-        .operations(10)
+        .operations(6)
         .snapshot_every_events(3)
         .faults(faults)
         .run()
@@ -41,10 +41,10 @@ fn run<S: Scenario>(scenario: S, seeds: Range<u64>) -> SimulationReport {
 fn check_coverage(report: &SimulationReport) {
     let runs = report.runs;
     assert!(report.power_cuts > runs / 2, "{report:?}");
-    assert!(report.torn_tails > runs / 200, "{report:?}");
+    assert!(report.torn_tails > runs / 500, "{report:?}");
     assert!(report.failed_writes > runs / 20, "{report:?}");
     assert!(report.segments_max > 1, "{report:?}");
-    assert!(report.done > runs * 3, "{report:?}");
-    assert!(report.rejected > runs / 10, "{report:?}");
-    assert!(report.unanswered > runs / 10, "{report:?}");
+    assert!(report.done > runs, "{report:?}");
+    assert!(report.rejected > runs / 20, "{report:?}");
+    assert!(report.unanswered > runs / 20, "{report:?}");
 }

@@ -97,7 +97,7 @@ impl<A: Aggregate + PartialEq + Debug> Fold for FoldOf<A> {
         events: Events<'e>,
     ) -> BoxFuture<'e, Result<(), String>> {
         Box::pin(async move {
-            let hydrated = hydrate::<A>(store, stream)
+            let hydrated = hydrate::<A>(store, stream, || None)
                 .await
                 .map_err(|refusal| format!("{stream} cannot be hydrated: {refusal}"))?;
             let found = (hydrated.state, hydrated.version);

@@ -44,7 +44,8 @@ impl<A: Aggregate> Starting<A> {
             return self.fail(&Refusal::Parked(parked));
         }
         let started = Instant::now();
-        let hydrated = match hydrate(&slot).await {
+        let deciding = || slot.deciding("its recorded events");
+        let hydrated = match hydrate(&*slot.shared.store, &slot.stream, deciding).await {
             Ok(hydrated) => hydrated,
             Err(refusal) => {
                 tracing::warn!(stream = %slot.stream, reason = %refusal, "an aggregate could not be hydrated");

@@ -186,7 +186,7 @@ impl Aggregate for Moody {
     fn apply(&mut self, Counted::One: &Counted) {
         let mut applied = APPLIED.lock().unwrap();
         *applied += 1;
-        self.0 += if *applied % 100 == 0 { 2 } else { 1 };
+        self.0 += if applied.is_multiple_of(100) { 2 } else { 1 };
     }
 }
 

@@ -226,12 +226,18 @@ impl Coordinator {
 
     /// The parts of the append. The events get their positions in the order of the steps.
     fn parts(&mut self) -> SmallVec<[StreamAppend; 1]> {
-        let participants = self.participants.iter_mut();
-        let mut parts: SmallVec<[_; 2]> = participants
-            .filter_map(|participant| participant.part())
+        let participants = self.participants.iter().enumerate();
+        let mut order: SmallVec<[_; 2]> = participants
+            .map(|(index, participant)| (participant.first_step(), index))
             .collect();
-        parts.sort_by_key(|part| part.first_step);
-        parts.into_iter().map(|part| part.append).collect()
+        order.sort_unstable();
+        let mut parts = SmallVec::with_capacity(order.len());
+        for (_, index) in order {
+            if let Some(participant) = self.participants.get_mut(index) {
+                parts.push(participant.part());
+            }
+        }
+        parts
     }
 
     fn hold(&mut self) -> SmallVec<[Held; 2]> {

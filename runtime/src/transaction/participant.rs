@@ -42,6 +42,8 @@ type StepsOf<A> = SmallVec<[(usize, Box<dyn Decide<A>>); 1]>;
 /// One aggregate of a transaction with all its steps, from the taking of its place to the answer.
 pub(super) trait Participant: Stake + Any {
     fn shared(&self) -> &Arc<Shared>;
+    /// The number of its first step in the whole transaction.
+    fn first_step(&self) -> usize;
     /// Takes over the steps of another one of the same aggregate.
     fn absorb(&mut self, other: Box<dyn Participant>);
     /// Takes a place if there is one at once.
@@ -76,16 +78,9 @@ pub(super) trait Participant: Stake + Any {
     /// Applies the events to the state.
     fn apply(&mut self) -> Result<(), TransactionError>;
     /// This aggregate's part of the append.
-    fn part(&mut self) -> Option<Part>;
+    fn part(&mut self) -> StreamAppend;
     /// Only keeps the aggregate from others.
     fn hold(&mut self) -> Option<Held>;
-}
-
-/// One participant's part of the append.
-pub(super) struct Part {
-    /// The number of its first step.
-    pub(super) first_step: usize,
-    pub(super) append: StreamAppend,
 }
 
 /// Why a participant does not agree.
@@ -216,6 +211,10 @@ impl<A: Aggregate> Participant for Enlisted<A> {
         &self.slot.shared
     }
 
+    fn first_step(&self) -> usize {
+        self.first_step
+    }
+
     fn absorb(&mut self, other: Box<dyn Participant>) {
         let other: Box<dyn Any> = other;
         // In one runtime a stream has one slot, and so one type.
@@ -337,15 +336,12 @@ impl<A: Aggregate> Participant for Enlisted<A> {
         Ok(())
     }
 
-    fn part(&mut self) -> Option<Part> {
-        Some(Part {
-            first_step: self.first_step,
-            append: StreamAppend {
-                stream: self.slot.stream.clone(),
-                expected: ExpectedVersion::Exact(self.before),
-                events: std::mem::take(&mut self.encoded),
-            },
-        })
+    fn part(&mut self) -> StreamAppend {
+        StreamAppend {
+            stream: self.slot.stream.clone(),
+            expected: ExpectedVersion::Exact(self.before),
+            events: std::mem::take(&mut self.encoded),
+        }
     }
 
     fn hold(&mut self) -> Option<Held> {

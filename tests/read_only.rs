@@ -31,9 +31,11 @@ impl EventStore for Pair {
         self.writer.submit(
             append,
             Box::new(move |outcome| {
-                if let Ok(appended) = &outcome
-                    && appended.position > reader.head()
-                {
+                // A conflict, too, is told when what it rests on is durable, and perhaps before that is told.
+                let is_seen = outcome
+                    .as_ref()
+                    .is_ok_and(|appended| appended.position <= reader.head());
+                if !is_seen {
                     reader.refresh().unwrap();
                 }
                 settled(outcome);

@@ -17,6 +17,7 @@ mod meters;
 mod once;
 mod once_stress;
 mod once_transactions;
+mod projection_parts;
 mod projections;
 mod restarts;
 mod snapshots;

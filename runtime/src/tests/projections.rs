@@ -8,14 +8,14 @@ use foldhouse_store::{Append, EventStore, ExpectedVersion, ReadModelStore};
 
 /// The count of each counter by its id, made from the events alone.
 #[derive(Default)]
-struct Counts {
+pub(super) struct Counts {
     /// Fails on the event at this position.
-    fail_at: Option<Position>,
+    pub(super) fail_at: Option<Position>,
     /// Fails by a panic, behind changes of the table.
-    panics: bool,
+    pub(super) panics: bool,
     /// Whether what made it fail is mended.
-    mended: Arc<AtomicBool>,
-    applied: Arc<AtomicUsize>,
+    pub(super) mended: Arc<AtomicBool>,
+    pub(super) applied: Arc<AtomicUsize>,
 }
 
 impl Projection for Counts {
@@ -65,7 +65,7 @@ impl Projection for DoubledCounts {
     }
 }
 
-async fn add(runtime: &Runtime, id: &str, by: u64) -> Position {
+pub(super) async fn add(runtime: &Runtime, id: &str, by: u64) -> Position {
     let counter = runtime.aggregate::<Counter>("acme", id).unwrap();
     let committed = counter.execute(Add(by), CommandOptions::new()).await;
     committed.unwrap().position
@@ -487,73 +487,4 @@ async fn a_shutdown_tries_twice_to_keep_the_rows_and_says_if_they_are_not() {
         let checkpoint = store.checkpoint("counts").await.unwrap().unwrap();
         assert_eq!(checkpoint.position, if kept { second } else { first });
     }
-}
-
-/// Counters, each with one event.
-const MANY: u64 = 3_500;
-
-async fn add_to_many(runtime: &Runtime) -> Position {
-    let mut last = Position::BEFORE_FIRST;
-    for counter in 0..MANY {
-        last = add(runtime, &format!("{counter:05}"), counter + 1).await;
-    }
-    last
-}
-
-fn assert_counts_many(counts: &ProjectionRef<Counts>) {
-    counts.read(|table| {
-        let counts: Vec<_> = table.iter().map(|(_, count)| *count).collect();
-        assert_eq!(counts, (1..=MANY).collect::<Vec<_>>());
-    });
-}
-
-#[tokio::test]
-async fn a_model_of_many_rows_is_kept_in_parts_of_which_the_last_one_counts() {
-    let store = HeldStore::new();
-    let runtime = start(&store).await;
-    let head = add_to_many(&runtime).await;
-    store.fail_commits(1);
-    let counts = runtime.project(Counts::default()).await.unwrap();
-    counts.wait_for(head, PATIENCE).await.unwrap();
-    runtime.shutdown(PATIENCE).await.unwrap();
-    let checkpoint = store.checkpoint("counts").await.unwrap().unwrap();
-    assert_eq!(checkpoint.position, head);
-
-    let applied = Arc::new(AtomicUsize::new(0));
-    let runtime = start(&store).await;
-    let counts = runtime
-        .project(Counts {
-            applied: Arc::clone(&applied),
-            ..Counts::default()
-        })
-        .await
-        .unwrap();
-    assert_counts_many(&counts);
-    counts.wait_for(head, PATIENCE).await.unwrap();
-    assert_eq!(applied.load(Ordering::SeqCst), 0, "an event was read twice");
-}
-
-#[tokio::test]
-async fn a_model_that_was_cut_off_in_the_making_is_made_anew() {
-    let store = HeldStore::new();
-    let runtime = start(&store).await;
-    let head = add_to_many(&runtime).await;
-    runtime.shutdown(PATIENCE).await.unwrap();
-    // The first part of it, and of a later moment than the events that it would be made of again.
-    let key = rmp_serde::to_vec_named("00000").unwrap();
-    let value = Some(rmp_serde::to_vec_named(&77_u64).unwrap());
-    let first_part = vec![foldhouse_store::Change { key, value }];
-    let checkpoint = foldhouse_store::Checkpoint {
-        position: Position::BEFORE_FIRST,
-        model_version: 1,
-    };
-    store
-        .commit("counts", checkpoint, first_part)
-        .await
-        .unwrap();
-
-    let runtime = start(&store).await;
-    let counts = runtime.project(Counts::default()).await.unwrap();
-    counts.wait_for(head, PATIENCE).await.unwrap();
-    assert_counts_many(&counts);
 }

@@ -260,9 +260,12 @@ impl<A: Aggregate> Participant for Enlisted<A> {
     fn borrow(&mut self) -> BoxFuture<'_, Result<(), Refusal>> {
         Box::pin(async move {
             let (borrower, lent) = oneshot::channel();
-            self.slot.push(Box::new(LoanWork::new(borrower)));
+            let work = LoanWork::new(self.place.take(), borrower);
+            self.slot.push(Box::new(work));
             let lent = lent.await;
-            let borrowed = lent.unwrap_or(Err(Refusal::NotRecorded(NotRecorded::ActorEnded)))?;
+            let lent = lent.unwrap_or(Err(Refusal::NotRecorded(NotRecorded::ActorEnded)));
+            let (borrowed, place) = lent?;
+            self.place = place;
             self.borrowed(borrowed);
             Ok(())
         })

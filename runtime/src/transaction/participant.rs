@@ -175,6 +175,7 @@ impl<A: Aggregate> Enlisted<A> {
         let steps = std::mem::take(&mut self.steps);
         let mut applied = 0;
         for (index, step) in steps {
+            let _deciding = self.slot.deciding(step.name());
             // Only a step that follows another one pays for a state of its own.
             if applied < self.events.len() {
                 let ahead = catch_unwind(AssertUnwindSafe(|| {
@@ -191,7 +192,6 @@ impl<A: Aggregate> Enlisted<A> {
                 self.ahead = Some(ahead);
                 applied = self.events.len();
             }
-            let _deciding = self.slot.deciding(step.name());
             let current = self.ahead.as_ref().unwrap_or_else(|| cell.state());
             // Unwind safe: what a panic leaves half done is thrown away.
             let events = catch_unwind(AssertUnwindSafe(|| step.decide(current, context)))

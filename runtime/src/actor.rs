@@ -168,8 +168,7 @@ impl<A: Aggregate> Incarnation<A> {
         let Some(borrower) = cell.borrower() else {
             return Some(cell);
         };
-        // One that has gone gives it back at once.
-        let _ = borrower.send(Ok(self.slot.lend(cell, &mut self.batch)));
+        borrower.lend(self.slot.lend(cell, &mut self.batch));
         None
     }
 }

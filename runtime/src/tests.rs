@@ -7,6 +7,7 @@ mod commands;
 mod concurrency;
 mod counter;
 mod deadlines;
+mod drops;
 mod durability;
 mod failures;
 mod hazards;

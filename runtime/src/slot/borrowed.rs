@@ -165,7 +165,8 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some(cell) = self.0.take() {
-            cell.give_back(false);
+            // A panic on the way to the store: what the state has was not submitted.
+            cell.give_back(std::thread::panicking());
         }
     }
 }

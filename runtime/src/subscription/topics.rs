@@ -50,12 +50,13 @@ pub(super) fn subscribe(shared: &Arc<Shared>, stream: &StreamId) -> watch::Recei
     let news = topic
         .or_insert_with(|| watch::Sender::new(News::Look))
         .subscribe();
-    let dispatches = std::mem::replace(&mut followed.dispatching, true);
+    // It begins with what is recorded from now on; what is there is for the follower's first read. Where it begins is
+    // settled under the lock, or another follower could read before it and be told only of what comes behind.
+    let sets_out = (!followed.dispatching).then(|| Dispatcher::new(Arc::clone(shared)));
+    followed.dispatching = true;
     drop(followed);
-    if !dispatches {
-        // It begins with what is recorded from now on; what is there is for the follower's first read. Not under the lock:
-        // threads that have ended drop it at once, and it ends everything then.
-        let dispatcher = Dispatcher::new(Arc::clone(shared));
+    if let Some(dispatcher) = sets_out {
+        // Not under the lock: threads that have ended drop it at once, and it ends everything then.
         shared.tokio.spawn(dispatcher.run());
     }
     news

@@ -138,6 +138,34 @@ async fn a_transaction_whose_turn_comes_after_its_deadline_changes_no_aggregate(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_transaction_that_came_too_late_keeps_its_place_while_it_waits_in_a_mailbox() {
+    let store = HeldStore::new();
+    let runtime = start_with(&store, |builder| {
+        builder.commands_in_flight_per_aggregate_max(2)
+    })
+    .await;
+    let counter = counter(&runtime);
+    counter.send(Add(1)).await.unwrap();
+    store.set_ready(false);
+    for _ in 0..2 {
+        let late = runtime.transact_with(counter.step(Add(1)), soon()).await;
+        assert!(matches!(late, Err(TransactionError::Expired { .. })));
+    }
+    // Or the mailbox would grow for as long as nothing is taken out of it.
+    let refused = soon().when_full(WhenFull::Refuse);
+    let error = runtime.transact_with(counter.step(Add(1)), refused.clone());
+    let error = error.await.unwrap_err();
+    assert!(
+        matches!(error, TransactionError::Overloaded { .. }),
+        "{error}"
+    );
+    store.set_ready(true);
+    settle().await;
+    let added = runtime.transact_with(counter.step(Add(1)), refused).await;
+    assert_eq!(added.unwrap().replies, 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_query_whose_turn_comes_after_its_deadline_is_not_run() {
     let store = HeldStore::new();
     let runtime = start(&store).await;

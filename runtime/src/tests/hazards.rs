@@ -240,7 +240,7 @@ fn send(
 }
 
 /// {"by": 5}, recorded beside the runtime and past what is held back.
-async fn foreign_event(store: &HeldStore, stream: &StreamId) {
+pub(super) async fn foreign_event(store: &HeldStore, stream: &StreamId) {
     let payload = Payload::message_pack(b"\x81\xa2by\x05".to_vec());
     let event = NewEvent::new(uuid::Uuid::from_u128(1), "Added", payload);
     let append = Append::to(stream.clone(), ExpectedVersion::Any, [event]);

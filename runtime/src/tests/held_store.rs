@@ -22,7 +22,10 @@ pub(super) struct HeldStore {
     failing_reads: AtomicUsize,
     is_full_for_one: AtomicBool,
     blind_look_ups: AtomicUsize,
+    before_head: Mutex<Option<BeforeHead>>,
 }
+
+type BeforeHead = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]
 struct Held {
@@ -127,6 +130,11 @@ impl HeldStore {
         self.blind_look_ups.store(count, Ordering::SeqCst);
     }
 
+    /// Does this before the next one gets to follow the head.
+    pub(super) fn before_head(&self, first: impl FnOnce() + Send + 'static) {
+        *self.before_head.lock().unwrap() = Some(Box::new(first));
+    }
+
     /// The next read model commits fail.
     pub(super) fn fail_commits(&self, count: usize) {
         self.failing_commits.store(count, Ordering::SeqCst);
@@ -227,6 +235,10 @@ impl EventStore for HeldStore {
     }
 
     fn watch_head(&self) -> watch::Receiver<Position> {
+        let first = self.before_head.lock().unwrap().take();
+        if let Some(first) = first {
+            first();
+        }
         self.inner.watch_head()
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::counter::*;
+use super::hazards::foreign_event;
 use super::held_store::{HeldStore, not_recorded};
 use super::*;
 use crate::*;
@@ -94,6 +95,44 @@ async fn what_is_recorded_while_it_catches_up_is_neither_left_out_nor_given_twic
     }
     for reader in readers {
         reader.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_is_recorded_while_another_ones_dispatcher_is_only_setting_out_is_not_left_out() {
+    let store = HeldStore::new();
+    let runtime = start(&store).await;
+    let (first, second) = (counter(&runtime), counter(&runtime));
+    let (followed, follows) = std::sync::mpsc::channel();
+    let beside = std::thread::spawn({
+        let (set_out, sets_out) = std::sync::mpsc::channel();
+        let (store, hook) = (store.clone(), store.clone());
+        hook.before_head(move || {
+            set_out.send(()).unwrap();
+            // If it has to wait for the one that sets out it need not have read by now.
+            let _ = follows.recv_timeout(Duration::from_millis(300));
+            let recorded = foreign_event(&store, second.stream());
+            assert!(
+                pin!(recorded)
+                    .poll(&mut Context::from_waker(Waker::noop()))
+                    .is_ready()
+            );
+        });
+        let second = counter(&runtime);
+        move || {
+            sets_out.recv().unwrap();
+            let mut events = second.subscribe(Version::EMPTY);
+            // It reads what is there: nothing yet, or the event.
+            let polled = pin!(events.next()).poll(&mut Context::from_waker(Waker::noop()));
+            let _ = followed.send(());
+            (events, polled.is_ready())
+        }
+    });
+    let _first = first.subscribe(Version::EMPTY);
+    let (mut events, is_given) = beside.join().unwrap();
+    if !is_given {
+        let next = tokio::time::timeout(Duration::from_secs(5), next(&mut events)).await;
+        assert_eq!(next.expect("it is told of it"), Some((5, 1)));
     }
 }
 

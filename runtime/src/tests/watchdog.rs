@@ -1,6 +1,7 @@
 //! What does not return is seen, and a shutdown does not wait for it longer than it was told to.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use super::counter::*;
@@ -75,6 +76,59 @@ async fn a_decide_that_does_not_return_is_seen_with_its_stream_and_command_until
         until_stuck(&runtime, 0).await;
     }
     assert_eq!(counter.send(Add(1)).await.unwrap(), 2);
+}
+
+/// Its `apply` does not return while it is told not to.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+struct Door;
+
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+enum DoorEvent {
+    Opened,
+}
+
+static JAMMED: AtomicBool = AtomicBool::new(true);
+
+impl Aggregate for Door {
+    const TYPE: &'static str = "door";
+    type Event = DoorEvent;
+
+    fn apply(&mut self, _: &DoorEvent) {
+        let jammed = std::time::Instant::now();
+        while JAMMED.load(Ordering::SeqCst) && jammed.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+struct Open;
+
+impl Command for Open {
+    type Aggregate = Door;
+    type Reply = ();
+    type Rejection = Never;
+
+    fn decide(&self, _: &Door, _: &CommandContext) -> Decided<Self> {
+        Ok(Decision::event(DoorEvent::Opened, ()))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_apply_between_two_steps_of_a_transaction_that_does_not_return_is_seen() {
+    let runtime = start_with(&Arc::new(MemoryStore::new()), |builder| {
+        builder.stuck_after(SOON)
+    })
+    .await;
+    let door: AggregateRef<Door> = runtime.aggregate("acme", "1").unwrap();
+    let (hangs, transacting) = (door.clone(), runtime.clone());
+    let hangs = tokio::spawn(async move {
+        let steps = (hangs.step(Open), hangs.step(Open));
+        transacting.dry_run(steps, CommandOptions::new()).await
+    });
+    let stuck = tokio::time::timeout(Duration::from_secs(5), until_stuck(&runtime, 1)).await;
+    JAMMED.store(false, Ordering::SeqCst);
+    hangs.await.unwrap().unwrap();
+    assert_eq!(&stuck.unwrap()[0].stream, door.stream());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -170,6 +170,7 @@ impl<A: Aggregate> Enlisted<A> {
         let steps = std::mem::take(&mut self.steps);
         let mut applied = 0;
         for (index, step) in steps {
+            let _deciding = self.slot.deciding(step.name());
             // Only a step that follows another one pays for a state of its own.
             if applied < self.events.len() {
                 let ahead = catch_unwind(AssertUnwindSafe(|| {
@@ -186,7 +187,6 @@ impl<A: Aggregate> Enlisted<A> {
                 self.ahead = Some(ahead);
                 applied = self.events.len();
             }
-            let _deciding = self.slot.deciding(step.name());
             let current = self.ahead.as_ref().unwrap_or_else(|| cell.state());
             // Unwind safe: what a panic leaves half done is thrown away.
             let events = catch_unwind(AssertUnwindSafe(|| step.decide(current, context)))
@@ -259,9 +259,12 @@ impl<A: Aggregate> Participant for Enlisted<A> {
     fn borrow(&mut self) -> BoxFuture<'_, Result<(), Refusal>> {
         Box::pin(async move {
             let (borrower, lent) = oneshot::channel();
-            self.slot.push(Box::new(LoanWork::new(borrower)));
+            let work = LoanWork::new(self.place.take(), borrower);
+            self.slot.push(Box::new(work));
             let lent = lent.await;
-            let borrowed = lent.unwrap_or(Err(Refusal::NotRecorded(NotRecorded::ActorEnded)))?;
+            let lent = lent.unwrap_or(Err(Refusal::NotRecorded(NotRecorded::ActorEnded)));
+            let (borrowed, place) = lent?;
+            self.place = place;
             self.borrowed(borrowed);
             Ok(())
         })

@@ -67,17 +67,7 @@ where
         snapshot,
         answer: Some((permit, answer)),
     };
-    Box::new(move |outcome| {
-        // The store's thread must not feel a panic of the domain's: a reply that nobody waits for is dropped here.
-        // Unwind safe: whatever is left is dropped with it.
-        let settling = AssertUnwindSafe(|| unsettled.settle(outcome));
-        if let Err(panic) = catch_unwind(settling) {
-            tracing::error!(
-                message = panic_message(panic),
-                "dropping an answer panicked"
-            );
-        }
-    })
+    Box::new(move |outcome| unsettled.settle_quietly(outcome))
 }
 
 impl<A, F> Unsettled<A, F>
@@ -85,6 +75,22 @@ where
     A: Aggregate,
     F: FnOnce(Result<Appended, FailedAppend>),
 {
+    /// The store's thread must not feel a panic of the domain's: a reply that nobody waits for is dropped here.
+    fn settle_quietly(&mut self, outcome: Result<Appended, AppendError>) {
+        // Unwind safe: whatever is left is dropped with it.
+        let settling = AssertUnwindSafe(|| self.settle(outcome));
+        let settled = catch_unwind(settling);
+        // It holds a state, which is the domain's too.
+        let snapshot = self.snapshot.take();
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(snapshot)));
+        if let Err(panic) = settled.and(dropped) {
+            tracing::error!(
+                message = panic_message(panic),
+                "dropping an answer panicked"
+            );
+        }
+    }
+
     fn settle(&mut self, outcome: Result<Appended, AppendError>) {
         let Some((permit, answer)) = self.answer.take() else {
             return;
@@ -141,7 +147,7 @@ where
     fn drop(&mut self) {
         if self.answer.is_some() {
             let fault = Fault::new("the store dropped the append unanswered");
-            self.settle(Err(AppendError::Unknown(fault)));
+            self.settle_quietly(Err(AppendError::Unknown(fault)));
         }
     }
 }

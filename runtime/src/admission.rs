@@ -7,7 +7,7 @@ use foldhouse_store::Store;
 pub(crate) use self::gate::Gate;
 use crate::aggregate::Aggregate;
 use crate::deadline::{Expired, Expiry};
-use crate::options::{Options, WhenFull};
+use crate::options::WhenFull;
 use crate::refusal::Overloaded;
 use crate::shared::Shared;
 use crate::slot::Slot;
@@ -35,19 +35,22 @@ impl From<Expired> for NotAdmitted {
 
 impl Patience {
     /// Enters, or says that there is no place.
-    async fn enter(self, gate: &Gate, options: &Options) -> Result<bool, Expired> {
+    async fn enter(self, gate: &Gate, shared: &Shared) -> Result<bool, Expired> {
         if gate.try_enter() {
             return Ok(true);
         }
-        match self.when_full.unwrap_or(options.when_full) {
+        match self.when_full.unwrap_or(shared.options.when_full) {
             WhenFull::Refuse => Ok(false),
-            WhenFull::Wait => self.until.wait_for(gate.enter()).await.map(|()| true),
+            WhenFull::Wait => {
+                let entered = self.until.wait_for(&shared.tokio, gate.enter()).await;
+                entered.map(|()| true)
+            }
         }
     }
 
     async fn enter_aggregate<A: Aggregate>(self, slot: &Slot<A>) -> Result<(), NotAdmitted> {
         let gate = &slot.admission;
-        if self.enter(gate, &slot.shared.options).await? {
+        if self.enter(gate, &slot.shared).await? {
             return Ok(());
         }
         let limit = gate.limit();
@@ -56,7 +59,7 @@ impl Patience {
 
     async fn enter_runtime(self, shared: &Shared) -> Result<(), NotAdmitted> {
         let gate = &shared.admission;
-        if self.enter(gate, &shared.options).await? {
+        if self.enter(gate, shared).await? {
             return Ok(());
         }
         let limit = gate.limit();
@@ -125,6 +128,10 @@ impl RuntimePlace {
 }
 
 impl RuntimePlace {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0
+    }
+
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.0.store
     }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout_at};
 
 /// Until when a command or a query may be begun: at a moment, or so long after it is sent. Its time is tokio's clock.
 ///
@@ -49,14 +50,20 @@ impl Expiry {
         self.0.is_some_and(|moment| moment <= Instant::now())
     }
 
-    /// Waits for `what`, but not for longer.
-    pub(crate) async fn wait_for<F: Future>(self, what: F) -> Result<F::Output, Expired> {
-        match self.0 {
+    /// Waits for `what`, but not for longer. The timer is of `tokio`: a caller need not be on any.
+    pub(crate) async fn wait_for<F: Future>(
+        self,
+        tokio: &Handle,
+        what: F,
+    ) -> Result<F::Output, Expired> {
+        let Some(moment) = self.0 else {
+            return Ok(what.await);
+        };
+        let in_time = {
+            let _entered = tokio.enter();
             // Boxed, or the timer would take its room in the future of every command that has none.
-            Some(moment) => Box::pin(tokio::time::timeout_at(moment, what))
-                .await
-                .map_err(|_| Expired),
-            None => Ok(what.await),
-        }
+            Box::pin(timeout_at(moment, what))
+        };
+        in_time.await.map_err(|_| Expired)
     }
 }

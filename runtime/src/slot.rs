@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
 use foldhouse_store::{StreamId, Version};
+use smallvec::SmallVec;
 
 pub(crate) use self::borrowed::{Borrowed, Held};
 use self::inbox::{Inbox, Phase};
@@ -52,9 +53,15 @@ pub(crate) struct Slot<A: Aggregate> {
     durable: AtomicU64,
     /// The last epoch whose actor built on an append that failed.
     voided_epoch: AtomicU64,
-    /// That epoch, and the lowest version that its actor reached by an append that failed.
-    voided_from: Mutex<(u64, Version)>,
+    /// The last such epochs, oldest first, each with the lowest version that its actor reached by an append that failed.
+    voided_from: Mutex<VoidedFrom>,
 }
+
+/// The epochs whose actors built on an append that failed, and from which version on.
+type VoidedFrom = SmallVec<[(u64, Version); 1]>;
+
+/// So many of them are remembered: news of an older one would have to lie about for that many lives of actors.
+const VOIDED_EPOCHS_MAX: usize = 16;
 
 /// What the actor finds when it looks for work.
 pub(crate) enum Turn<A: Aggregate> {
@@ -79,7 +86,7 @@ impl<A: Aggregate> Slot<A> {
             inbox: Mutex::new(Inbox::new()),
             durable: AtomicU64::new(0),
             voided_epoch: AtomicU64::new(0),
-            voided_from: Mutex::new((0, Version::EMPTY)),
+            voided_from: Mutex::new(VoidedFrom::new()),
         }
     }
 
@@ -242,12 +249,17 @@ impl<A: Aggregate> Slot<A> {
     /// epoch, which no earlier one has voided.
     pub(crate) fn void(&self, epoch: u64, gone_from: Option<Version>) -> bool {
         let version = gone_from.unwrap_or(Version::new(u64::MAX));
-        let mut from = self.voided_from();
-        if from.0 < epoch {
-            *from = (epoch, version);
-        } else if from.0 == epoch && version < from.1 {
-            from.1 = version;
+        let mut voided = self.voided_from();
+        match voided.iter_mut().find(|(known, _)| *known == epoch) {
+            Some((_, from)) => *from = version.min(*from),
+            None => {
+                if voided.len() == VOIDED_EPOCHS_MAX {
+                    voided.remove(0);
+                }
+                voided.push((epoch, version));
+            }
         }
+        drop(voided);
         self.voided_epoch.fetch_max(epoch, Ordering::AcqRel) < epoch
     }
 
@@ -256,15 +268,23 @@ impl<A: Aggregate> Slot<A> {
         if !self.is_voided(epoch) {
             return false;
         }
-        let (last, from) = *self.voided_from();
-        epoch < last || version >= from
+        let voided = self.voided_from();
+        match voided.iter().find(|(known, _)| *known == epoch) {
+            Some((_, from)) => version >= *from,
+            // An epoch that ended well stays good, also if its news comes after those of a later one that did not. Of one
+            // from before all that are remembered nothing is known any more.
+            None => {
+                let oldest = voided.first().map_or(0, |(known, _)| *known);
+                voided.len() == VOIDED_EPOCHS_MAX && epoch < oldest
+            }
+        }
     }
 
     pub(crate) fn is_voided(&self, epoch: u64) -> bool {
         self.voided_epoch.load(Ordering::Acquire) >= epoch
     }
 
-    fn voided_from(&self) -> MutexGuard<'_, (u64, Version)> {
+    fn voided_from(&self) -> MutexGuard<'_, VoidedFrom> {
         self.voided_from
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -52,7 +52,7 @@ pub(crate) async fn first(
                     None => First::Is(claim),
                 });
             }
-            Err(on_its_way) => until.wait_for(on_its_way.settled()).await?,
+            Err(on_its_way) => until.wait_for(&shared.tokio, on_its_way.settled()).await?,
         }
         // Without a claim: many may have waited, and they need not look one after the other.
         if let Some(recorded) = recall(&*shared.store, id).await? {

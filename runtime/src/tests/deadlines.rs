@@ -216,3 +216,47 @@ async fn what_is_sent_after_its_deadline_is_not_begun_although_nothing_is_in_its
     assert!(matches!(error, Err(QueryError::Expired { .. })));
     assert_eq!(counter.send_once(Add(1), id).await.unwrap(), 2);
 }
+
+#[test]
+fn a_caller_outside_of_tokio_may_wait_with_a_deadline() {
+    let store = HeldStore::new();
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let runtime = tokio.block_on(start_with(&store, |builder| {
+        builder.commands_in_flight_per_aggregate_max(1)
+    }));
+    let counter = counter(&runtime);
+    tokio.block_on(counter.send(Add(1))).unwrap();
+    store.hold();
+    let submitted = store.submitted();
+    let in_flight = tokio.spawn({
+        let counter = counter.clone();
+        async move { counter.send(Add(1)).await }
+    });
+    tokio.block_on(store.until_submitted(submitted + 1));
+    // This thread is on no tokio runtime.
+    let options = CommandOptions::new().deadline(Duration::from_millis(20));
+    let mut waiting = Box::pin(counter.execute(Add(1), options));
+    let waker = std::task::Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = std::task::Context::from_waker(&waker);
+    let outcome = loop {
+        match waiting.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(outcome) => break outcome,
+            std::task::Poll::Pending => std::thread::park(),
+        }
+    };
+    assert!(matches!(outcome, Err(CommandError::Expired { .. })));
+    store.let_go();
+    assert_eq!(tokio.block_on(in_flight).unwrap().unwrap(), 2);
+}
+
+struct Unpark(std::thread::Thread);
+
+impl std::task::Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}

@@ -356,3 +356,23 @@ async fn who_does_not_want_to_wait_hears_of_a_shutdown_and_not_of_a_limit() {
     assert_eq!(accepted.await.unwrap().unwrap(), 2);
     shutdown.await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn an_epoch_that_ended_well_stays_good_when_a_later_one_is_voided() {
+    let runtime = start(&Arc::new(MemoryStore::new())).await;
+    let counter = counter(&runtime);
+    let slot = counter.slot();
+    let at = Version::new;
+    assert!(slot.void(2, Some(at(5))));
+    assert!(!slot.void(2, Some(at(4))));
+    assert!(!slot.is_voided_at(1, at(9)));
+    assert!(!slot.is_voided_at(2, at(3)) && slot.is_voided_at(2, at(4)));
+    assert!(!slot.is_voided_at(3, at(9)));
+    assert!(slot.void(3, None));
+    assert!(!slot.is_voided_at(2, at(3)) && slot.is_voided_at(2, at(4)));
+    // Of one that is long gone nothing is known.
+    for epoch in 4..100 {
+        slot.void(epoch, None);
+    }
+    assert!(slot.is_voided_at(2, at(3)) && !slot.is_voided_at(100, at(1)));
+}

@@ -91,10 +91,12 @@ impl Coordinator {
     ///
     /// Not to be run on a caller's task: one that is not polled for a while would keep the aggregates from everyone.
     pub(super) async fn gather(mut self) {
+        let shared = Arc::clone(self.answer.shared());
         // None is kept from others while one is not even to start.
         for participant in &mut self.participants {
             let backed_off = participant.until_backed_off();
-            if self.until.wait_for(backed_off).await.is_err() {
+            let in_time = self.until.wait_for(&shared.tokio, backed_off).await;
+            if in_time.is_err() {
                 let error = TransactionError::refused(participant.stream(), Refusal::Expired);
                 return self.abort(error);
             }
@@ -104,7 +106,10 @@ impl Coordinator {
             participant.warm();
         }
         for participant in &mut self.participants {
-            let borrowed = self.until.wait_for(participant.borrow()).await;
+            let borrowed = self
+                .until
+                .wait_for(&shared.tokio, participant.borrow())
+                .await;
             if let Err(refusal) = borrowed.unwrap_or(Err(Refusal::Expired)) {
                 let error = TransactionError::refused(participant.stream(), refusal);
                 return self.abort(error);

@@ -13,6 +13,7 @@ use crate::admission::RuntimePlace;
 use crate::command_error::not_recorded;
 use crate::once::Claim;
 use crate::refusal::{NotRecorded, panic_message};
+use crate::shared::Shared;
 use crate::work::BUILT_ON_VOID;
 
 /// Where and under which id a transaction came to stand.
@@ -31,6 +32,10 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        self.place.shared()
+    }
+
     pub(super) fn store(&self) -> &Arc<dyn Store> {
         self.place.store()
     }

@@ -3,7 +3,7 @@ use std::fmt;
 use foldhouse_store::simulation::{DiskFault, Left, Random};
 
 /// Something that happens to the process or to what it stands on. A new kind of fault is added here, drawn in
-/// [`Faults::draw`], and done in `life`.
+/// `Faults::draw`, and done in `life`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {

@@ -2,8 +2,6 @@ mod gate;
 
 use std::sync::Arc;
 
-use foldhouse_store::Store;
-
 pub(crate) use self::gate::Gate;
 use crate::aggregate::Aggregate;
 use crate::deadline::{Expired, Expiry};
@@ -130,10 +128,6 @@ impl RuntimePlace {
 impl RuntimePlace {
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.0
-    }
-
-    pub(crate) fn store(&self) -> &Arc<dyn Store> {
-        &self.0.store
     }
 }
 

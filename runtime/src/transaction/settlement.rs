@@ -37,7 +37,7 @@ impl Answer {
     }
 
     pub(super) fn store(&self) -> &Arc<dyn Store> {
-        self.place.store()
+        &self.shared().store
     }
 
     pub(super) fn send(self, outcome: Result<Placed, TransactionError>) {

@@ -1,4 +1,3 @@
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use foldhouse_store::{
@@ -8,8 +7,8 @@ use foldhouse_store::{
 
 use crate::aggregate::Aggregate;
 use crate::command_error::not_recorded;
-use crate::event_codec::decode;
-use crate::refusal::{NotRecorded, Refusal, UnreadableStream, panic_message};
+use crate::fold::fold;
+use crate::refusal::{NotRecorded, Refusal};
 use crate::snapshots::decode_state;
 use crate::watchdog::Deciding;
 
@@ -137,22 +136,8 @@ fn apply<A: Aggregate>(hydrated: &mut Hydrated<A>, event: &RecordedEvent) -> Res
         );
         return Err(Refusal::NotRecorded(NotRecorded::Store(gap.into())));
     }
-    // Unwind safe: after a panic the state is thrown away.
-    let applied = catch_unwind(AssertUnwindSafe(|| {
-        decode(event).map(|decoded| hydrated.state.apply(&decoded))
-    }));
-    match applied {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => return Err(unreadable(UnreadableStream::event(event, error))),
-        Err(panic) => {
-            let message = panic_message(panic);
-            return Err(unreadable(UnreadableStream::panicked(event, message)));
-        }
-    }
+    fold(&mut hydrated.state, event)
+        .map_err(|unreadable| Refusal::Unreadable(Arc::new(unreadable)))?;
     hydrated.version = event.version;
     Ok(())
-}
-
-fn unreadable(what: UnreadableStream) -> Refusal {
-    Refusal::Unreadable(Arc::new(what))
 }

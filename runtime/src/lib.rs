@@ -154,6 +154,7 @@ mod command_ids;
 mod directory;
 mod event_codec;
 mod event_id;
+mod fold;
 mod hydrate;
 mod residency;
 mod restarts;

@@ -4,16 +4,13 @@ use std::any::type_name;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhouse_store::{BoxFuture, RecordedEvent, Store, StreamId, Version};
 
 use crate::aggregate::Aggregate;
 use crate::command_options::QueryOptions;
-use crate::event_codec::decode;
 use crate::hydrate::hydrate;
-use crate::refusal::panic_message;
 use crate::runtime::Runtime;
 
 /// The state that a stream's events lead to.
@@ -22,22 +19,7 @@ pub(super) fn fold<'e, A: Aggregate>(
 ) -> Result<A, String> {
     let mut state = A::default();
     for event in events {
-        // Unwind safe: after a panic the state is thrown away.
-        let applied = catch_unwind(AssertUnwindSafe(|| {
-            decode(event).map(|decoded| state.apply(&decoded))
-        }));
-        let place = || format!("event {} of {}", event.version, event.stream);
-        match applied {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(format!("{} cannot be read: {error}", place())),
-            Err(panic) => {
-                return Err(format!(
-                    "apply panicked on {}: {}",
-                    place(),
-                    panic_message(panic)
-                ));
-            }
-        }
+        crate::fold::fold(&mut state, event).map_err(|unreadable| unreadable.to_string())?;
     }
     Ok(state)
 }

@@ -2,6 +2,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::event::Event;
+use crate::upcasters::Upcasters;
 
 /// A unit of consistency: state that changes only by its own events, one command at a time.
 ///
@@ -35,9 +36,37 @@ pub trait Aggregate:
         size_of::<Self>()
     }
 
-    /// The version of an event's shape, from 1, kept beside every recorded event.
+    /// The version of an event's shape, from 1, kept beside every recorded event: for the event types of which
+    /// [`upcasters`](Aggregate::upcasters) says nothing. Never lower than it once was: events with a higher version are
+    /// those of a newer build, and are not read.
     fn event_schema(event: &Self::Event) -> u16 {
         let _ = event;
         1
+    }
+
+    /// How events that earlier builds recorded are read today, and so the schema version of each event type that has
+    /// changed. See [`Upcasters`] for the life of an event. They are made once:
+    ///
+    /// ```
+    /// # use foldhouse::{Aggregate, Upcasters};
+    /// # #[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
+    /// # struct Counter(u64);
+    /// # #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    /// # enum CounterEvent { Added { by: u64 } }
+    /// # impl Aggregate for Counter {
+    /// #     const TYPE: &'static str = "counter";
+    /// #     type Event = CounterEvent;
+    /// #     fn apply(&mut self, CounterEvent::Added { by }: &CounterEvent) { self.0 += by; }
+    /// fn upcasters() -> &'static Upcasters<CounterEvent> {
+    ///     static UPCASTERS: std::sync::LazyLock<Upcasters<CounterEvent>> = std::sync::LazyLock::new(|| {
+    ///         Upcasters::new().on("Added", 1, |fields| fields.rename("amount", "by"))
+    ///     });
+    ///     &UPCASTERS
+    /// }
+    /// # }
+    /// ```
+    #[inline]
+    fn upcasters() -> &'static Upcasters<Self::Event> {
+        Upcasters::NONE
     }
 }

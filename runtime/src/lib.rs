@@ -104,6 +104,7 @@
 //! # Layout
 //!
 //! - The domain: [`Aggregate`], [`Event`], [`Command`], [`Decision`]; [`testing`] for given/when/then.
+//! - Events that have changed since they were recorded: [`Upcasters`].
 //! - Commands that take effect once, however often they are sent: [`IdempotentCommand`], [`AggregateRef::send_once`],
 //!   [`Runtime::transact_once`], [`Runtime::outcome`].
 //! - The runtime: [`Runtime`], [`AggregateRef`], [`CommandOptions`], [`Committed`].
@@ -128,6 +129,7 @@ mod command;
 mod event;
 mod idempotent_command;
 pub mod testing;
+mod upcasters;
 
 // What a caller holds, and the answers it gets.
 mod aggregate_ref;
@@ -192,7 +194,10 @@ pub use command_options::{CommandOptions, QueryOptions};
 pub use committed::Committed;
 pub use deadline::Deadline;
 pub use event::Event;
-pub use event_codec::{EVENT_PAYLOAD_BYTES_MAX, EventCodecError, NESTING_DEPTH_MAX, decode_event};
+pub use event_codec::{
+    EVENT_PAYLOAD_BYTES_MAX, EventCodecError, Events, NESTING_DEPTH_MAX, decode_event,
+    decode_events,
+};
 pub use event_id::event_id;
 pub use idempotent_command::IdempotentCommand;
 pub use meters::{projection_metrics, runtime_metrics};
@@ -212,6 +217,9 @@ pub use subscription::{SubscribedEvent, Subscription, SubscriptionError};
 pub use transaction::{
     Condition, IdempotentSteps, Step, Steps, TRANSACTION_AGGREGATES_MAX, Transacted,
     TransactionError,
+};
+pub use upcasters::{
+    Fields, OldEvent, UPCAST_EVENTS_MAX, UPCAST_STEPS_MAX, UpcastError, Upcasters,
 };
 pub use watchdog::StuckCommand;
 

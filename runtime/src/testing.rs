@@ -1,9 +1,14 @@
-//! Given/when/then tests of an aggregate's rules: no store, no actor, no clock.
+//! Tests of an aggregate without a store, an actor or a clock: its rules by given/when/then ([`given`]), and how it reads
+//! events that earlier builds recorded ([`recorded`]).
+
+mod recorded;
 
 use std::fmt::Debug;
 
 use foldhouse_store::Timestamp;
 use uuid::Uuid;
+
+pub use self::recorded::recorded;
 
 use crate::aggregate::Aggregate;
 use crate::command::{Command, CommandContext, CommandMeta, Decision, EventOf};

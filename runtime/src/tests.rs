@@ -27,6 +27,7 @@ mod subscriptions;
 mod transaction_hazards;
 mod transaction_durability;
 mod transactions;
+mod upcasting;
 mod watchdog;
 
 use std::sync::Arc;

@@ -16,8 +16,9 @@ pub trait Aggregate:
     /// The aggregate's stable name, the second part of its stream ids. Never change it once events exist.
     const TYPE: &'static str;
 
-    /// The version of the state's shape and of `apply`'s meaning. Raise it when either changes: older snapshots are
-    /// then not used.
+    /// The version of the state's shape and of `apply`'s meaning, upcasters included. Raise it when any of them changes:
+    /// older snapshots are then not used. An aggregate with [`samples`](Aggregate::samples) of its events need not think of
+    /// that for what they show.
     const STATE_SCHEMA: u32 = 1;
 
     /// Its events.
@@ -68,5 +69,16 @@ pub trait Aggregate:
     #[inline]
     fn upcasters() -> &'static Upcasters<Self::Event> {
         Upcasters::NONE
+    }
+
+    /// Samples of its events, at least one of each type, in an order in which they could happen. With them
+    ///
+    /// - snapshots carry a fingerprint of the states that they lead to: when `apply` or the state's shape changes in a way
+    ///   that they show, older snapshots are not used, though nobody raised [`STATE_SCHEMA`](Aggregate::STATE_SCHEMA);
+    /// - [`golden_events`](crate::testing::golden_events) keeps them in files and tells when old events cannot be read.
+    ///
+    /// Asked for once in a process, when the first aggregate of the type is hydrated or kept. They take no effect.
+    fn samples() -> Vec<Self::Event> {
+        Vec::new()
     }
 }

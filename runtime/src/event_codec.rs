@@ -7,6 +7,7 @@
 mod decode;
 mod encode;
 mod structure;
+mod variants;
 
 use foldhouse_store::{Codec, RecordedEvent};
 use smallvec::SmallVec;
@@ -224,6 +225,7 @@ pub(crate) fn check_known(event_type: &str, found: u16, known: u16) -> Result<()
 }
 
 pub(crate) use decode::{check_value, decode_content, decode_value, plain_payload};
+pub(crate) use variants::variant_names;
 
 #[cfg(test)]
 mod tests;

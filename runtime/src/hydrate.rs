@@ -10,6 +10,7 @@ use crate::command_error::not_recorded;
 use crate::fold::fold;
 use crate::refusal::{NotRecorded, Refusal};
 use crate::snapshots::decode_state;
+use crate::state_schema::state_schema;
 use crate::watchdog::Deciding;
 
 /// An aggregate as its stream has it.
@@ -65,8 +66,9 @@ async fn usable_snapshot<A: Aggregate>(
             return Ok(None);
         }
     };
-    if snapshot.state_schema != A::STATE_SCHEMA {
-        tracing::debug!(%stream, found = snapshot.state_schema, wanted = A::STATE_SCHEMA,
+    let wanted = state_schema::<A>();
+    if snapshot.state_schema != wanted {
+        tracing::debug!(%stream, found = snapshot.state_schema, wanted,
             "a snapshot has another state schema and is not used");
         return Ok(None);
     }

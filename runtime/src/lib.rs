@@ -165,6 +165,7 @@ mod once;
 mod shared;
 mod slot;
 mod snapshots;
+mod state_schema;
 mod supervisor;
 mod sync;
 mod transaction;

@@ -1,6 +1,7 @@
-//! Tests of an aggregate without a store, an actor or a clock: its rules by given/when/then ([`given`]), and how it reads
-//! events that earlier builds recorded ([`recorded`]).
+//! Tests of an aggregate without a store, an actor or a clock: its rules by given/when/then ([`given`]), and that it reads
+//! what was ever recorded ([`golden_events`], [`recorded`]).
 
+mod golden;
 mod recorded;
 
 use std::fmt::Debug;
@@ -8,6 +9,7 @@ use std::fmt::Debug;
 use foldhouse_store::Timestamp;
 use uuid::Uuid;
 
+pub use self::golden::{GoldenError, GoldenEvents, GoldenMode, GoldenProblem, golden_events};
 pub use self::recorded::recorded;
 
 use crate::aggregate::Aggregate;

@@ -18,8 +18,9 @@ use serde::de::DeserializeOwned;
 use smallvec::{SmallVec, smallvec};
 
 pub use self::fields::Fields;
-pub(crate) use self::reading::read;
+pub(crate) use self::fields::{read_value, to_bytes};
 pub use self::reading::{UPCAST_EVENTS_MAX, UPCAST_STEPS_MAX};
+pub(crate) use self::reading::{read, steps_taken};
 pub use self::upcast_error::UpcastError;
 
 use crate::event_codec::EventCodecError;

@@ -2,6 +2,7 @@ use foldhouse::Aggregate;
 use serde::{Deserialize, Serialize};
 
 use super::events::GlEvent;
+use super::samples::samples;
 use super::terms::{OverdraftPolicy, Side};
 use crate::currency::Currency;
 use crate::money::Money;
@@ -63,6 +64,10 @@ impl Aggregate for GlAccount {
             }
             GlEvent::Closed {} => self.closed = true,
         }
+    }
+
+    fn samples() -> Vec<GlEvent> {
+        samples()
     }
 }
 

@@ -1,6 +1,8 @@
+use bytes::Bytes;
 use foldhouse_store::{Metadata, Payload, Position, RecordedEvent, StreamId, Timestamp, Version};
 use uuid::Uuid;
 
+use super::golden::Stored;
 use crate::aggregate::Aggregate;
 use crate::upcasters::Fields;
 
@@ -41,10 +43,26 @@ pub fn recorded<A: Aggregate>(
     schema_version: u16,
     fields: &Fields,
 ) -> RecordedEvent {
-    let payload = match fields.clone().into_payload() {
-        Ok(payload) => payload,
+    match fields.clone().into_payload() {
+        Ok(payload) => first_event::<A>(event_type, schema_version, payload),
         Err(error) => panic!("the fields of {event_type} cannot be written down: {error}"),
-    };
+    }
+}
+
+/// A golden event as the one of this version of its stream.
+pub(super) fn recorded_payload<A: Aggregate>(event: &Stored, version: u64) -> RecordedEvent {
+    let payload = Bytes::copy_from_slice(&event.payload);
+    let mut recorded = first_event::<A>(&event.event_type, event.schema_version, payload);
+    recorded.version = Version::new(version);
+    recorded.position = Position::new(version);
+    recorded
+}
+
+fn first_event<A: Aggregate>(
+    event_type: &str,
+    schema_version: u16,
+    payload: Bytes,
+) -> RecordedEvent {
     let stream = match StreamId::new("golden", A::TYPE, "1") {
         Ok(stream) => stream,
         Err(error) => panic!("{error}"),

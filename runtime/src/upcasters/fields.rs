@@ -261,7 +261,7 @@ pub(crate) fn read_value(mut bytes: &[u8]) -> Result<Value, UpcastError> {
     rmpv::decode::read_value(&mut bytes).map_err(|error| UpcastError::new(error.to_string()))
 }
 
-fn to_bytes(value: &Value) -> Result<Vec<u8>, UpcastError> {
+pub(crate) fn to_bytes(value: &Value) -> Result<Vec<u8>, UpcastError> {
     let mut bytes = Vec::new();
     rmpv::encode::write_value(&mut bytes, value)
         .map_err(|error| UpcastError::new(error.to_string()))?;

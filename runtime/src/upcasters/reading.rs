@@ -5,7 +5,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::{Declared, Fields, OldEvent, Rules, Step, Upcast};
 use crate::aggregate::Aggregate;
-use crate::event_codec::{EventCodecError, check_known, decode_content, plain_payload};
+use crate::event_codec::{EventCodecError, check_known, decode_content, encode, plain_payload};
 use crate::refusal::panic_message;
 
 /// The most steps (upcasters and renamings) that one recorded event may take.
@@ -31,11 +31,32 @@ fn read_plain<A: Aggregate>(
     event: &RecordedEvent,
     mut each: impl FnMut(A::Event),
 ) -> Result<(), EventCodecError> {
-    let decoded: A::Event = decode_content(&event.event_type, plain_payload(event)?)?;
+    let decoded: A::Event = decode_content(&event.event_type, plain_payload(event)?)
+        .map_err(|error| if_newer::<A>(event, error))?;
     let known = A::event_schema(&decoded);
     check_known(&event.event_type, event.schema_version, known)?;
     each(decoded);
     Ok(())
+}
+
+/// Why an event cannot be read of whose type nothing is declared: that it is newer says more than what does not fit.
+/// Which version is known only an event tells, so the aggregate's samples are asked.
+#[cold]
+fn if_newer<A: Aggregate>(event: &RecordedEvent, error: EventCodecError) -> EventCodecError {
+    // Every build knows the first version.
+    if event.schema_version <= 1 || !matches!(error, EventCodecError::Payload { .. }) {
+        return error;
+    }
+    let mut scratch = Vec::new();
+    let samples = A::samples();
+    let of_its_type = samples.iter().find(|sample| {
+        encode(*sample, &mut scratch).is_ok_and(|event_type| *event_type == *event.event_type)
+    });
+    let Some(known) = of_its_type.map(A::event_schema) else {
+        return error;
+    };
+    let newer = check_known(&event.event_type, event.schema_version, known);
+    newer.err().unwrap_or(error)
 }
 
 fn read_declared<A: Aggregate>(
@@ -55,19 +76,18 @@ fn read_declared<A: Aggregate>(
         each(decode_content(&event.event_type, payload)?);
         return Ok(());
     }
-    let recorded = OldEvent {
-        event_type: event.event_type.to_string().into(),
-        schema_version: event.schema_version,
-        fields: Fields::recorded(event.payload.bytes.clone()),
+    Upcasting::<A>::new(declared, event).run(each)
+}
+
+/// The steps that a recorded event takes, by the types and versions that they start from.
+pub(crate) fn steps_taken<A: Aggregate>(event: &RecordedEvent) -> Vec<(String, u16)> {
+    let Some(declared) = &A::upcasters().declared else {
+        return Vec::new();
     };
-    Upcasting::<A> {
-        declared,
-        recorded: event,
-        to_come: smallvec![recorded],
-        steps: 0,
-        events: 0,
-    }
-    .run(each)
+    let mut upcasting = Upcasting::<A>::new(declared, event);
+    // Those before an error count, too.
+    let _ = upcasting.run(|_| {});
+    upcasting.taken
 }
 
 /// A recorded event on its way.
@@ -76,12 +96,30 @@ struct Upcasting<'a, A: Aggregate> {
     recorded: &'a RecordedEvent,
     /// What it has become so far, the next one last.
     to_come: SmallVec<[OldEvent; 2]>,
+    /// The steps that it took.
+    taken: Vec<(String, u16)>,
     steps: usize,
     events: usize,
 }
 
-impl<A: Aggregate> Upcasting<'_, A> {
-    fn run(mut self, mut each: impl FnMut(A::Event)) -> Result<(), EventCodecError> {
+impl<'a, A: Aggregate> Upcasting<'a, A> {
+    fn new(declared: &'a Declared<A::Event>, recorded: &'a RecordedEvent) -> Self {
+        let first = OldEvent {
+            event_type: recorded.event_type.to_string().into(),
+            schema_version: recorded.schema_version,
+            fields: Fields::recorded(recorded.payload.bytes.clone()),
+        };
+        Self {
+            declared,
+            recorded,
+            to_come: smallvec![first],
+            taken: Vec::new(),
+            steps: 0,
+            events: 0,
+        }
+    }
+
+    fn run(&mut self, mut each: impl FnMut(A::Event)) -> Result<(), EventCodecError> {
         while let Some(mut old) = self.to_come.pop() {
             let Some(rules) = self.declared.types.get(&*old.event_type) else {
                 each(self.of_today(old, None)?);
@@ -124,6 +162,7 @@ impl<A: Aggregate> Upcasting<'_, A> {
         old: OldEvent,
     ) -> Result<SmallVec<[A::Event; 1]>, EventCodecError> {
         let (event_type, schema_version) = (old.event_type.to_string(), old.schema_version);
+        self.taken.push((event_type.clone(), schema_version));
         // Unwind safe: nothing is left of an upcaster that panics but its message.
         let upcast = catch_unwind(AssertUnwindSafe(|| step(old)));
         let what = match upcast {

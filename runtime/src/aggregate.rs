@@ -1,6 +1,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::backdating::Backdating;
 use crate::event::Event;
 
 /// A unit of consistency: state that changes only by its own events, one command at a time.
@@ -18,6 +19,10 @@ pub trait Aggregate:
     /// The version of the state's shape and of `apply`'s meaning. Raise it when either changes: older snapshots are
     /// then not used.
     const STATE_SCHEMA: u32 = 1;
+
+    /// Whether its events may be folded in the order in which they count, where that is not the order in which they were
+    /// recorded. Only questions about the past by effective time ask for it; see [`Backdating`].
+    const BACKDATING: Backdating = Backdating::Refused;
 
     /// Its events.
     type Event: Event;

@@ -23,6 +23,7 @@ mod projections;
 mod restarts;
 mod snapshots;
 mod stress;
+mod temporal;
 mod subscriptions;
 mod transaction_hazards;
 mod transaction_durability;

@@ -110,7 +110,8 @@
 //! - The runtime: [`Runtime`], [`AggregateRef`], [`CommandOptions`], [`Committed`].
 //! - Its answers when something fails: [`CommandError`], [`QueryError`], sorted by what the caller can do.
 //! - `simulation` (a feature): your aggregates under random schedules, crashes and torn writes, from a seed.
-//! - Read models: [`Projection`], [`Table`], [`ProjectionRef`]; one aggregate's events: [`Subscription`].
+//! - Read models: [`Projection`], [`Table`], [`ProjectionRef`], [`ProjectionStatus`], [`FailurePolicy`];
+//!   one aggregate's events: [`Subscription`].
 //! - The past: [`AggregateRef::past`] and [`Past`] answer as of a version, a recorded or an effective time ([`AsOf`]), with
 //!   each change and its cause; [`read_model_at`] for read models; [`differences`] between any two states.
 //! - What it measures: [`runtime_metrics`], [`projection_metrics`], [`journal_metrics`]; spans and events by `tracing`.
@@ -211,8 +212,10 @@ pub use options::{RuntimeBuilder, WhenFull};
 pub use outcome::{Outcome, OutcomeError};
 pub use parked::ParkedAggregate;
 pub use projection::{
-    ParkedEvent, ProjectError, Projection, ProjectionError, ProjectionRef, ProjectionStatus,
-    ROW_BYTES_MAX, Table, WaitError,
+    ControlError, DEAD_LETTERS_MAX, DeadLetter, EventFilter, FailurePolicy, IncidentKind,
+    ParkedEvent, ProjectError, Projection, ProjectionError, ProjectionIncident, ProjectionRef,
+    ProjectionState, ProjectionStatus, ROW_BYTES_MAX, RebuildError, RebuildProgress, Table,
+    WaitError,
 };
 pub use query_error::QueryError;
 pub use refusal::{NotRecorded, Overloaded, PanickedIn, UnreadableStream};

@@ -109,7 +109,10 @@
 //! - The runtime: [`Runtime`], [`AggregateRef`], [`CommandOptions`], [`Committed`].
 //! - Its answers when something fails: [`CommandError`], [`QueryError`], sorted by what the caller can do.
 //! - `simulation` (a feature): your aggregates under random schedules, crashes and torn writes, from a seed.
-//! - Read models: [`Projection`], [`Table`], [`ProjectionRef`]; one aggregate's events: [`Subscription`].
+//! - Read models: [`Projection`], [`Table`], [`ProjectionRef`].
+//! - Events as they come: [`Subscription`] to one aggregate's, [`CategorySubscription`] to those of a type,
+//!   [`EventSubscription`] to those of an [`EventScope`], as they are recorded.
+//! - Searching what was recorded: [`Runtime::find_events`] with an [`EventQuery`] and an [`EventFilter`].
 //! - What it measures: [`runtime_metrics`], [`projection_metrics`], [`journal_metrics`]; spans and events by `tracing`.
 //! - [`semantics`]: order, durability and failure on one page.
 #![warn(
@@ -135,6 +138,7 @@ mod command_error;
 mod command_options;
 mod committed;
 mod deadline;
+mod event_query;
 mod options;
 mod parked;
 mod outcome;
@@ -194,6 +198,11 @@ pub use deadline::Deadline;
 pub use event::Event;
 pub use event_codec::{EVENT_PAYLOAD_BYTES_MAX, EventCodecError, NESTING_DEPTH_MAX, decode_event};
 pub use event_id::event_id;
+pub use event_query::{
+    CursorKey, CursorKeys, EVENT_FILTER_CONDITIONS_MAX, EVENT_FILTER_DEPTH_MAX,
+    EVENT_QUERY_EXAMINED_MAX, EVENT_QUERY_LIMIT_MAX, EventCursor, EventFilter, EventOrder,
+    EventPage, EventQuery, EventQueryError,
+};
 pub use idempotent_command::IdempotentCommand;
 pub use meters::{projection_metrics, runtime_metrics};
 pub use options::{RuntimeBuilder, WhenFull};
@@ -208,7 +217,10 @@ pub use refusal::{NotRecorded, Overloaded, PanickedIn, UnreadableStream};
 pub use runtime::{AddressError, Runtime, StartError};
 pub use shutdown::{ProjectionReport, ShutdownIncomplete, ShutdownReport};
 pub use snapshots::SNAPSHOT_BYTES_MAX;
-pub use subscription::{SubscribedEvent, Subscription, SubscriptionError};
+pub use subscription::{
+    CategorySubscription, EventScope, EventSubscription, StartAt, SubscribedEvent, Subscription,
+    SubscriptionError,
+};
 pub use transaction::{
     Condition, IdempotentSteps, Step, Steps, TRANSACTION_AGGREGATES_MAX, Transacted,
     TransactionError,

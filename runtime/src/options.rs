@@ -1,10 +1,12 @@
 mod lifecycle;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use foldhouse_store::{Clock, Store, SystemClock};
 
 pub(crate) use self::lifecycle::Lifecycle;
+use crate::event_query::{CursorKeys, Cursors};
 use crate::runtime::{Runtime, StartError};
 
 /// What a caller gets when a limit on commands in flight is reached.
@@ -36,6 +38,7 @@ pub(crate) struct Options {
     pub(crate) snapshot_every_events: u64,
     pub(crate) when_full: WhenFull,
     pub(crate) lifecycle: Lifecycle,
+    pub(crate) cursors: Cursors,
 }
 
 impl RuntimeBuilder {
@@ -49,6 +52,7 @@ impl RuntimeBuilder {
                 snapshot_every_events: 1_000,
                 when_full: WhenFull::Wait,
                 lifecycle: Lifecycle::default(),
+                cursors: Cursors::default(),
             },
         }
     }
@@ -82,6 +86,19 @@ impl RuntimeBuilder {
     /// ([`CommandOptions::when_full`](crate::CommandOptions::when_full)); they wait if nothing is said.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.options.when_full = when_full;
+        self
+    }
+
+    /// What the cursors of event queries are signed with. If nothing is said, a key is made up at the start: its cursors
+    /// serve this runtime alone, and no longer than it lives.
+    pub fn cursor_keys(mut self, keys: CursorKeys) -> Self {
+        self.options.cursors.given = Some(keys);
+        self
+    }
+
+    /// How long the cursors of event queries are good for; an hour if nothing is said.
+    pub fn cursors_expire_after(mut self, after: Duration) -> Self {
+        self.options.cursors.expire_after = after;
         self
     }
 

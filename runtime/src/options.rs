@@ -1,10 +1,12 @@
 mod lifecycle;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use foldhouse_store::{Clock, Store, SystemClock};
 
 pub(crate) use self::lifecycle::Lifecycle;
+use crate::event_query::{CursorKeys, Cursors};
 use crate::projection::{Alerts, ProjectionIncident};
 use crate::runtime::{Runtime, StartError};
 
@@ -38,6 +40,7 @@ pub(crate) struct Options {
     pub(crate) when_full: WhenFull,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) alerts: Alerts,
+    pub(crate) cursors: Cursors,
 }
 
 impl RuntimeBuilder {
@@ -52,6 +55,7 @@ impl RuntimeBuilder {
                 when_full: WhenFull::Wait,
                 lifecycle: Lifecycle::default(),
                 alerts: Alerts::default(),
+                cursors: Cursors::default(),
             },
         }
     }
@@ -98,6 +102,19 @@ impl RuntimeBuilder {
         tell: impl Fn(&ProjectionIncident) + Send + Sync + 'static,
     ) -> Self {
         self.options.alerts = Alerts::to(tell);
+        self
+    }
+
+    /// What the cursors of event queries are signed with. If nothing is said, a key is made up at the start: its cursors
+    /// serve this runtime alone, and no longer than it lives.
+    pub fn cursor_keys(mut self, keys: CursorKeys) -> Self {
+        self.options.cursors.given = Some(keys);
+        self
+    }
+
+    /// How long the cursors of event queries are good for; an hour if nothing is said.
+    pub fn cursors_expire_after(mut self, after: Duration) -> Self {
+        self.options.cursors.expire_after = after;
         self
     }
 

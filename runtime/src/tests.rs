@@ -8,6 +8,8 @@ mod concurrency;
 mod counter;
 mod deadlines;
 mod drops;
+mod event_queries;
+mod event_subscriptions;
 mod durability;
 mod failures;
 mod hazards;

@@ -7,17 +7,17 @@ use foldhouse_store::RecordedEvent;
 use super::beat::{Beat, Pace};
 use super::model::Failed;
 use super::slot::Partition;
-use super::{EventFilter, Projection, TableOf};
+use super::{Projection, ProjectionFilter, TableOf};
 use crate::refusal::panic_message;
 
 /// Which events a table is made of.
 pub(super) struct Selection {
-    filter: Option<EventFilter>,
+    filter: Option<ProjectionFilter>,
     partition: Option<Partition>,
 }
 
 impl Selection {
-    pub(super) fn new(filter: EventFilter, partition: Option<Partition>) -> Self {
+    pub(super) fn new(filter: ProjectionFilter, partition: Option<Partition>) -> Self {
         Self {
             filter: (!filter.is_all()).then_some(filter),
             partition,

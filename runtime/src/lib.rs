@@ -165,6 +165,7 @@ mod slot;
 mod snapshots;
 mod supervisor;
 mod sync;
+mod timer;
 mod transaction;
 mod watchdog;
 mod work;
@@ -209,6 +210,10 @@ pub use runtime::{AddressError, Runtime, StartError};
 pub use shutdown::{ProjectionReport, ShutdownIncomplete, ShutdownReport};
 pub use snapshots::SNAPSHOT_BYTES_MAX;
 pub use subscription::{SubscribedEvent, Subscription, SubscriptionError};
+pub use timer::{
+    PendingTimer, TIMER_COMMAND_BYTES_MAX, TIMER_NAME_BYTES_MAX, TIMERS_PER_DECISION_MAX,
+    TimedCommand, TimerChange, TimerCursor, TimerPage, is_timer_record,
+};
 pub use transaction::{
     Condition, IdempotentSteps, Step, Steps, TRANSACTION_AGGREGATES_MAX, Transacted,
     TransactionError,

@@ -6,6 +6,7 @@ use foldhouse_store::{Clock, Store, SystemClock};
 
 pub(crate) use self::lifecycle::Lifecycle;
 use crate::runtime::{Runtime, StartError};
+use crate::timer::{TimedCommand, TimedCommands};
 
 /// What a caller gets when a limit on commands in flight is reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +37,7 @@ pub(crate) struct Options {
     pub(crate) snapshot_every_events: u64,
     pub(crate) when_full: WhenFull,
     pub(crate) lifecycle: Lifecycle,
+    pub(crate) timed_commands: TimedCommands,
 }
 
 impl RuntimeBuilder {
@@ -49,6 +51,7 @@ impl RuntimeBuilder {
                 snapshot_every_events: 1_000,
                 when_full: WhenFull::Wait,
                 lifecycle: Lifecycle::default(),
+                timed_commands: TimedCommands::default(),
             },
         }
     }
@@ -82,6 +85,14 @@ impl RuntimeBuilder {
     /// ([`CommandOptions::when_full`](crate::CommandOptions::when_full)); they wait if nothing is said.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.options.when_full = when_full;
+        self
+    }
+
+    /// Lets timers send this command ([`Decision::schedule`](crate::Decision::schedule)). Name all that were ever
+    /// scheduled and may be pending: a timer whose command is not known stays pending, is listed with its error
+    /// ([`Runtime::timers`](crate::Runtime::timers)), logged and counted, and is tried again.
+    pub fn timed_command<C: TimedCommand>(mut self) -> Self {
+        self.options.timed_commands.add::<C>();
         self
     }
 

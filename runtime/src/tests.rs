@@ -24,6 +24,7 @@ mod restarts;
 mod snapshots;
 mod stress;
 mod subscriptions;
+mod timers;
 mod transaction_hazards;
 mod transaction_durability;
 mod transactions;

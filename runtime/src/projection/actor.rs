@@ -15,6 +15,7 @@ use super::{Projection, ProjectionError, TableOf};
 use crate::meters::ProjectionMeters;
 use crate::refusal::panic_message;
 use crate::shared::Shared;
+use crate::timer::is_timer_record;
 
 /// How long a projection waits before it tries again what has failed; then it parks.
 const RETRY_AFTER: [Duration; 3] = [
@@ -264,6 +265,11 @@ fn apply_all<P: Projection>(
     // Unwind safe: what a panic leaves in the table is taken back.
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         for event in events {
+            // The runtime's own, which no user's projection knows.
+            if is_timer_record(event) {
+                at += 1;
+                continue;
+            }
             projection.apply(event, table)?;
             if table.len() > P::ROWS_MAX {
                 return Err(ProjectionError::new(format!(

@@ -9,6 +9,7 @@ pub(crate) use self::lifecycle::Lifecycle;
 use crate::event_query::{CursorKeys, Cursors};
 use crate::projection::{Alerts, ProjectionIncident};
 use crate::runtime::{Runtime, StartError};
+use crate::timer::{TimedCommand, TimedCommands};
 
 /// What a caller gets when a limit on commands in flight is reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +42,7 @@ pub(crate) struct Options {
     pub(crate) lifecycle: Lifecycle,
     pub(crate) alerts: Alerts,
     pub(crate) cursors: Cursors,
+    pub(crate) timed_commands: TimedCommands,
 }
 
 impl RuntimeBuilder {
@@ -56,6 +58,7 @@ impl RuntimeBuilder {
                 lifecycle: Lifecycle::default(),
                 alerts: Alerts::default(),
                 cursors: Cursors::default(),
+                timed_commands: TimedCommands::default(),
             },
         }
     }
@@ -115,6 +118,14 @@ impl RuntimeBuilder {
     /// How long the cursors of event queries are good for; an hour if nothing is said.
     pub fn cursors_expire_after(mut self, after: Duration) -> Self {
         self.options.cursors.expire_after = after;
+        self
+    }
+
+    /// Lets timers send this command ([`Decision::schedule`](crate::Decision::schedule)). Name all that were ever
+    /// scheduled and may be pending: a timer whose command is not known stays pending, is listed with its error
+    /// ([`Runtime::timers`](crate::Runtime::timers)), logged and counted, and is tried again.
+    pub fn timed_command<C: TimedCommand>(mut self) -> Self {
+        self.options.timed_commands.add::<C>();
         self
     }
 

@@ -358,6 +358,23 @@ impl Runtime {
         &self,
         transactions: Vec<S>,
     ) -> Vec<Result<S::Replies, TransactionError>> {
+        let transactions = transactions.into_iter();
+        let transactions = transactions.map(|steps| (steps, CommandOptions::new()));
+        let outcomes = transaction::run_each(&self.owner.shared, transactions).await;
+        let replies = outcomes.into_iter();
+        replies
+            .map(|outcome| outcome.map(|transacted| transacted.replies))
+            .collect()
+    }
+
+    /// The same with an id, facts to record, or a deadline for each transaction, and with where its events stand.
+    ///
+    /// # Errors
+    /// As for [`Runtime::transact_each`].
+    pub async fn transact_each_with<S: Steps>(
+        &self,
+        transactions: Vec<(S, CommandOptions)>,
+    ) -> Vec<Result<Transacted<S::Replies>, TransactionError>> {
         transaction::run_each(&self.owner.shared, transactions).await
     }
 

@@ -5,7 +5,6 @@
 //! - `plan`: what of a filter the store can look up by
 //! - `run`: one page in the order of positions
 //! - `sorted`: one page in the order of effective times
-//! - `moment`: where in the journal a recorded time is
 //! - `cursor`, `cursor_keys`: where a page ends, in signed text
 //! - `error`: why there is no page
 
@@ -13,7 +12,6 @@ mod cursor;
 mod cursor_keys;
 mod error;
 mod filter;
-mod moment;
 mod plan;
 mod run;
 mod sorted;

@@ -6,8 +6,9 @@ use uuid::Uuid;
 
 use super::support::{append, append_many, noted, read_everything, stream, stream_of};
 use crate::append::Append;
+use crate::clock::Timestamp;
 use crate::event::{NewEvent, Payload, RecordedEvent};
-use crate::event_store::Direction;
+use crate::event_store::{Direction, EventStoreExt};
 use crate::look_up::{EventKind, LookUp, LookUpBy};
 use crate::position::{ExpectedVersion, Position};
 use crate::read_model::Store;
@@ -213,6 +214,28 @@ pub async fn where_there_is_nothing_nothing_is_found<S: Store + ?Sized>(store: &
             let found = store.look_up(look_up).await.unwrap();
             assert_eq!((found.events.len(), found.next), (0, None));
         }
+    }
+}
+
+/// A time of recording is found: the first event from it on.
+pub async fn a_time_of_recording_gives_the_first_event_from_it_on<S: Store + ?Sized>(
+    store: &Arc<S>,
+) {
+    let long_ago = Timestamp::from_unix_micros(0);
+    let first = store.first_recorded_from(long_ago).await.unwrap();
+    assert_eq!(first, Position::new(1), "in an empty store");
+    append_variety(store).await;
+    let everything = read_everything(store).await;
+    let mut times: Vec<i64> = everything
+        .iter()
+        .map(|event| event.recorded_at.unix_micros())
+        .flat_map(|at| [at - 1, at, at + 1])
+        .collect();
+    times.extend([0, i64::MAX]);
+    for at in times.into_iter().map(Timestamp::from_unix_micros) {
+        let first = store.first_recorded_from(at).await.unwrap();
+        let before = everything.iter().filter(|event| event.recorded_at < at);
+        assert_eq!(first.get(), before.count() as u64 + 1, "from {at} on");
     }
 }
 

@@ -244,7 +244,7 @@ pub async fn large_events_are_found_whole<S: Store + ?Sized>(store: &Arc<S>) {
     const COUNT: u64 = 30;
     for number in 0..COUNT {
         let mut event = typed("Large", Some(7));
-        event.payload = Payload::raw(vec![number as u8; 700_000]);
+        event.payload = Payload::raw(vec![u8::try_from(number).unwrap(); 700_000]);
         append(store, Append::to(stream(1), ExpectedVersion::Any, [event])).await;
     }
     for by in [

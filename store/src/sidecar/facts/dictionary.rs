@@ -10,7 +10,7 @@ pub(super) const LIST_PIECE_BYTES: u64 = 4_000;
 /// What is left in a value for the keys of a directory.
 const DIRECTORY_PIECE_BYTES: usize = VALUE_BYTES_MAX - STAMP_BYTES - SEAL_BYTES;
 
-const _: () = assert!(LIST_PIECE_BYTES as usize <= DIRECTORY_PIECE_BYTES);
+const _: () = assert!(LIST_PIECE_BYTES <= DIRECTORY_PIECE_BYTES as u64);
 
 /// The rows of pieces. Persisted as one byte: never renumber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use foldhouse_store::{Clock, Store, SystemClock};
 
 pub(crate) use self::lifecycle::Lifecycle;
 use crate::event_query::{CursorKeys, Cursors};
+use crate::projection::{Alerts, ProjectionIncident};
 use crate::runtime::{Runtime, StartError};
 
 /// What a caller gets when a limit on commands in flight is reached.
@@ -39,6 +40,7 @@ pub(crate) struct Options {
     pub(crate) when_full: WhenFull,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) cursors: Cursors,
+    pub(crate) alerts: Alerts,
 }
 
 impl RuntimeBuilder {
@@ -53,6 +55,7 @@ impl RuntimeBuilder {
                 when_full: WhenFull::Wait,
                 lifecycle: Lifecycle::default(),
                 cursors: Cursors::default(),
+                alerts: Alerts::default(),
             },
         }
     }
@@ -99,6 +102,19 @@ impl RuntimeBuilder {
     /// How long the cursors of event queries are good for; an hour if nothing is said.
     pub fn cursors_expire_after(mut self, after: Duration) -> Self {
         self.options.cursors.expire_after = after;
+        self
+    }
+
+    /// Whom to tell when a projection fails: it parks, sets an event aside, or is seen to stall. Called once for each
+    /// incident, however often the event was tried before, on a thread that may wait; a panic in it is logged and harms
+    /// nothing. Said twice, the later counts.
+    ///
+    /// Stalls are seen on a tokio runtime of several threads only: with one, whoever looks hangs, too.
+    pub fn on_projection_failed(
+        mut self,
+        tell: impl Fn(&ProjectionIncident) + Send + Sync + 'static,
+    ) -> Self {
+        self.options.alerts = Alerts::to(tell);
         self
     }
 

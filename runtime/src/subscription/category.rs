@@ -1,5 +1,4 @@
 use std::future::poll_fn;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -7,11 +6,11 @@ use std::task::{Context, Poll};
 use foldhouse_store::{Position, RecordedEvent};
 use futures_core::Stream;
 
+use super::SubscribedEvent;
+use super::decoded::Decoded;
 use super::error::SubscriptionError;
 use super::events::feed_of;
-use super::feed::Feed;
 use super::scope::{EventScope, StartAt};
-use super::{SubscribedEvent, poll_decoded};
 use crate::aggregate::Aggregate;
 use crate::shared::Shared;
 
@@ -22,8 +21,7 @@ use crate::shared::Shared;
 /// keep, what it keeps in memory is bounded, its futures can be dropped, and it ends with the runtime. An event that
 /// cannot be read as one of `A` is an error that names it, and the subscription stays before it.
 pub struct CategorySubscription<A: Aggregate> {
-    feed: Feed,
-    aggregate: PhantomData<fn() -> A>,
+    events: Decoded<A>,
 }
 
 impl<A: Aggregate> CategorySubscription<A> {
@@ -33,29 +31,29 @@ impl<A: Aggregate> CategorySubscription<A> {
             None => EventScope::aggregate_type(A::TYPE),
         };
         Self {
-            feed: feed_of(shared, scope, start),
-            aggregate: PhantomData,
+            events: Decoded::new(feed_of(shared, scope, start)),
         }
     }
 
-    /// The next event; waits until there is one. `None` when the runtime has shut down and every event was given.
+    /// The next event; waits until there is one. A recorded event that is several today gives them one after the other; one
+    /// that is none today is passed over. `None` when the runtime has shut down and every event was given.
     ///
     /// # Errors
     /// See [`SubscriptionError`]. The subscription stands before the event: the next call tries it again.
     pub async fn next(&mut self) -> Result<Option<SubscribedEvent<A::Event>>, SubscriptionError> {
-        poll_fn(|cx| poll_decoded::<A>(&mut self.feed, cx)).await
+        poll_fn(|cx| self.events.poll_next(cx)).await
     }
 
     /// Leaves out the event before which it stands, for one that cannot be read. Gives it as it is recorded; `None` if
     /// no event has been met.
     pub fn pass_over(&mut self) -> Option<RecordedEvent> {
-        self.feed.take()
+        self.events.pass_over()
     }
 
     /// As [`EventSubscription::position`](crate::EventSubscription::position).
     #[must_use]
     pub fn position(&self) -> Position {
-        self.feed.position()
+        self.events.position()
     }
 }
 
@@ -63,14 +61,14 @@ impl<A: Aggregate> Stream for CategorySubscription<A> {
     type Item = Result<SubscribedEvent<A::Event>, SubscriptionError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        poll_decoded::<A>(&mut self.get_mut().feed, cx).map(Result::transpose)
+        self.get_mut().events.poll_next(cx).map(Result::transpose)
     }
 }
 
 impl<A: Aggregate> std::fmt::Debug for CategorySubscription<A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CategorySubscription")
-            .field("feed", &self.feed)
+            .field("events", &self.events)
             .finish()
     }
 }

@@ -39,7 +39,7 @@ fn varied() -> tempfile::TempDir {
     for number in 0..EVENTS {
         let tenant = ["acme", "globex"][usize::from(number % 3 == 0)];
         let stream = StreamId::new(tenant, "account", &(number % 5).to_string()).unwrap();
-        let event_type = ["Debited", "Credited", "Closed"][number as usize % 3];
+        let event_type = ["Debited", "Credited", "Closed"][usize::try_from(number % 3).unwrap()];
         let mut event = NewEvent::new(store.clock().new_id(), event_type, payload(number));
         event.correlation_id = Some(Uuid::from_u128(u128::from(number / 10)));
         event.causation_id = (number % 2 == 0).then(|| Uuid::from_u128(u128::from(number / 30)));

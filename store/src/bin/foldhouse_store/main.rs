@@ -101,7 +101,7 @@ enum Command {
     ///
     /// Conditions of several kinds have to hold together. The payload is shown as it was recorded, or as hexadecimal
     /// bytes if it is encrypted or no text. Opening reads the whole journal once.
-    Events(events::Search),
+    Events(Box<events::Search>),
 }
 
 /// How a command ends, if it can be tried.

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::super::tests::{Segment, open, stream, version};
 use super::*;
 use crate::look_up::facts::EventFacts;
+use crate::look_up::{EventKind, LookUpBy};
 use crate::position::Position;
 
 const EVENT_BYTES: u32 = 137;

@@ -110,6 +110,7 @@
 //! - The runtime: [`Runtime`], [`AggregateRef`], [`CommandOptions`], [`Committed`].
 //! - Its answers when something fails: [`CommandError`], [`QueryError`], sorted by what the caller can do.
 //! - `simulation` (a feature): your aggregates under random schedules, crashes and torn writes, from a seed.
+//! - States that are kept: [`SnapshotPolicy`], [`AggregateRef::snapshots`].
 //! - Read models: [`Projection`], [`Table`], [`ProjectionRef`]; one aggregate's events: [`Subscription`].
 //! - What it measures: [`runtime_metrics`], [`projection_metrics`], [`journal_metrics`]; spans and events by `tracing`.
 //! - [`semantics`]: order, durability and failure on one page.
@@ -213,7 +214,9 @@ pub use query_error::QueryError;
 pub use refusal::{NotRecorded, Overloaded, PanickedIn, UnreadableStream};
 pub use runtime::{AddressError, Runtime, StartError};
 pub use shutdown::{ProjectionReport, ShutdownIncomplete, ShutdownReport};
-pub use snapshots::SNAPSHOT_BYTES_MAX;
+pub use snapshots::{
+    KeptSnapshot, SNAPSHOT_BYTES_MAX, SnapshotError, SnapshotPolicy, SnapshotSpace,
+};
 pub use subscription::{SubscribedEvent, Subscription, SubscriptionError};
 pub use transaction::{
     Condition, IdempotentSteps, Step, Steps, TRANSACTION_AGGREGATES_MAX, Transacted,
@@ -229,6 +232,6 @@ pub use foldhouse_store::{
     AppendError, BackupOptions, BackupReport, Clock, CopyError, EventStore, EventStoreExt,
     ExpectedVersion, FrameSize, InvalidStreamId, JournalOptions, JournalStore, MemoryStore,
     Metadata, OpenError, Page, Position, RawLogLimit, ReadError, ReadOnlyJournal, RecordedEvent,
-    RecoveryReport, RestoreReport, Store, StreamId, StreamQuery, SystemClock, Timestamp, Until,
-    Version, backup, journal_metrics, raw_log_limit, restore,
+    RecoveryReport, RestoreReport, SnapshotCriteria, Store, StreamId, StreamQuery, SystemClock,
+    Timestamp, Until, Version, backup, journal_metrics, raw_log_limit, restore,
 };

@@ -21,6 +21,7 @@ mod once_transactions;
 mod projection_parts;
 mod projections;
 mod restarts;
+mod snapshot_policies;
 mod snapshots;
 mod stress;
 mod subscriptions;

@@ -1,6 +1,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::backdating::Backdating;
 use crate::event::Event;
 use crate::upcasters::Upcasters;
 
@@ -20,6 +21,10 @@ pub trait Aggregate:
     /// older snapshots are then not used. An aggregate with [`samples`](Aggregate::samples) of its events need not think of
     /// that for what they show.
     const STATE_SCHEMA: u32 = 1;
+
+    /// Whether its events may be folded in the order in which they count, where that is not the order in which they were
+    /// recorded. Only questions about the past by effective time ask for it; see [`Backdating`].
+    const BACKDATING: Backdating = Backdating::Refused;
 
     /// Its events.
     type Event: Event;

@@ -7,6 +7,8 @@ use foldhouse_store::{
     Version,
 };
 
+pub(crate) use self::snapshot::state_in;
+
 use self::snapshot::usable_snapshot;
 
 use crate::aggregate::Aggregate;

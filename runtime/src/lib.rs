@@ -111,7 +111,10 @@
 //! - Its answers when something fails: [`CommandError`], [`QueryError`], sorted by what the caller can do.
 //! - `simulation` (a feature): your aggregates under random schedules, crashes and torn writes, from a seed.
 //! - States that are kept: [`SnapshotPolicy`], [`AggregateRef::snapshots`].
-//! - Read models: [`Projection`], [`Table`], [`ProjectionRef`]; one aggregate's events: [`Subscription`].
+//! - Read models: [`Projection`], [`Table`], [`ProjectionRef`], [`ProjectionStatus`], [`FailurePolicy`];
+//!   one aggregate's events: [`Subscription`].
+//! - The past: [`AggregateRef::past`] and [`Past`] answer as of a version, a recorded or an effective time ([`AsOf`]), with
+//!   each change and its cause; [`read_model_at`] for read models; [`differences`] between any two states.
 //! - What it measures: [`runtime_metrics`], [`projection_metrics`], [`journal_metrics`]; spans and events by `tracing`.
 //! - [`semantics`]: order, durability and failure on one page.
 #![warn(
@@ -126,6 +129,7 @@ pub mod semantics {}
 
 // What the domain defines.
 mod aggregate;
+mod backdating;
 mod command;
 mod event;
 mod idempotent_command;
@@ -147,6 +151,7 @@ mod refusal;
 mod runtime;
 mod shutdown;
 mod subscription;
+mod temporal;
 
 // The way of a command.
 mod actor;
@@ -190,6 +195,7 @@ mod tests;
 
 pub use aggregate::Aggregate;
 pub use aggregate_ref::AggregateRef;
+pub use backdating::Backdating;
 pub use command::{Command, CommandContext, CommandMeta, Decided, Decision, EventOf, Never};
 pub use command_error::{CommandError, InvalidEvents};
 pub use command_options::{CommandOptions, QueryOptions};
@@ -207,8 +213,10 @@ pub use options::{RuntimeBuilder, WhenFull};
 pub use outcome::{Outcome, OutcomeError};
 pub use parked::ParkedAggregate;
 pub use projection::{
-    ParkedEvent, ProjectError, Projection, ProjectionError, ProjectionRef, ProjectionStatus,
-    ROW_BYTES_MAX, Table, WaitError,
+    ControlError, DEAD_LETTERS_MAX, DeadLetter, EventFilter, FailurePolicy, IncidentKind,
+    ParkedEvent, ProjectError, Projection, ProjectionError, ProjectionIncident, ProjectionRef,
+    ProjectionState, ProjectionStatus, ROW_BYTES_MAX, RebuildError, RebuildProgress, Table,
+    WaitError,
 };
 pub use query_error::QueryError;
 pub use refusal::{NotRecorded, Overloaded, PanickedIn, UnreadableStream};
@@ -218,6 +226,12 @@ pub use snapshots::{
     KeptSnapshot, SNAPSHOT_BYTES_MAX, SnapshotError, SnapshotPolicy, SnapshotSpace,
 };
 pub use subscription::{SubscribedEvent, Subscription, SubscriptionError};
+pub use temporal::{
+    AsOf, BackDatedEvent, Change, DIFFERENCES_MAX, Difference, Differences, EFFECTIVE_EVENTS_MAX,
+    Evidence, FieldValue, HISTORY_PAGE_CHANGES_MAX, HistoryCursor, HistoryPage, HistoryQuery, Past,
+    PastError, REORDERED_BYTES_MAX, REORDERED_EVENTS_MAX, ReadModelAt, ReadModelError, StateAt,
+    StatesCompared, UnserializableState, differences, position_recorded_by, read_model_at,
+};
 pub use transaction::{
     Condition, IdempotentSteps, Step, Steps, TRANSACTION_AGGREGATES_MAX, Transacted,
     TransactionError,
@@ -232,6 +246,6 @@ pub use foldhouse_store::{
     AppendError, BackupOptions, BackupReport, Clock, CopyError, EventStore, EventStoreExt,
     ExpectedVersion, FrameSize, InvalidStreamId, JournalOptions, JournalStore, MemoryStore,
     Metadata, OpenError, Page, Position, RawLogLimit, ReadError, ReadOnlyJournal, RecordedEvent,
-    RecoveryReport, RestoreReport, SnapshotCriteria, Store, StreamId, StreamQuery, SystemClock,
-    Timestamp, Until, Version, backup, journal_metrics, raw_log_limit, restore,
+    RecoveryReport, RestoreReport, SnapshotCriteria, SnapshotStore, Store, StreamId, StreamQuery,
+    SystemClock, Timestamp, Until, Version, backup, journal_metrics, raw_log_limit, restore,
 };

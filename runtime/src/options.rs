@@ -6,6 +6,7 @@ use std::sync::Arc;
 use foldhouse_store::{Clock, Store, SystemClock};
 
 pub(crate) use self::lifecycle::Lifecycle;
+use crate::projection::{Alerts, ProjectionIncident};
 use crate::runtime::{Runtime, StartError};
 use crate::snapshots::SnapshotPolicies;
 
@@ -38,6 +39,7 @@ pub(crate) struct Options {
     pub(crate) snapshots: SnapshotPolicies,
     pub(crate) when_full: WhenFull,
     pub(crate) lifecycle: Lifecycle,
+    pub(crate) alerts: Alerts,
 }
 
 impl RuntimeBuilder {
@@ -51,6 +53,7 @@ impl RuntimeBuilder {
                 snapshots: SnapshotPolicies::default(),
                 when_full: WhenFull::Wait,
                 lifecycle: Lifecycle::default(),
+                alerts: Alerts::default(),
             },
         }
     }
@@ -77,6 +80,19 @@ impl RuntimeBuilder {
     /// ([`CommandOptions::when_full`](crate::CommandOptions::when_full)); they wait if nothing is said.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.options.when_full = when_full;
+        self
+    }
+
+    /// Whom to tell when a projection fails: it parks, sets an event aside, or is seen to stall. Called once for each
+    /// incident, however often the event was tried before, on a thread that may wait; a panic in it is logged and harms
+    /// nothing. Said twice, the later counts.
+    ///
+    /// Stalls are seen on a tokio runtime of several threads only: with one, whoever looks hangs, too.
+    pub fn on_projection_failed(
+        mut self,
+        tell: impl Fn(&ProjectionIncident) + Send + Sync + 'static,
+    ) -> Self {
+        self.options.alerts = Alerts::to(tell);
         self
     }
 

@@ -1,4 +1,4 @@
-use foldhouse::Aggregate;
+use foldhouse::{Aggregate, Backdating};
 use serde::{Deserialize, Serialize};
 
 use super::events::GlEvent;
@@ -36,6 +36,9 @@ pub(super) struct Terms {
 
 impl Aggregate for GlAccount {
     const TYPE: &'static str = "gl-account";
+
+    // Both sides are sums, and opening and closing are set once: any order comes to the same.
+    const BACKDATING: Backdating = Backdating::Allowed;
 
     type Event = GlEvent;
 

@@ -26,4 +26,5 @@ mod read_only;
 mod readme;
 #[allow(dead_code, reason = "some of it only the child needs")]
 mod script;
+mod snapshots;
 mod syscalls;

@@ -110,6 +110,7 @@
 //! - The runtime: [`Runtime`], [`AggregateRef`], [`CommandOptions`], [`Committed`].
 //! - Its answers when something fails: [`CommandError`], [`QueryError`], sorted by what the caller can do.
 //! - `simulation` (a feature): your aggregates under random schedules, crashes and torn writes, from a seed.
+//! - States that are kept: [`SnapshotPolicy`], [`AggregateRef::snapshots`].
 //! - Read models: [`Projection`], [`Table`], [`ProjectionRef`], [`ProjectionStatus`], [`FailurePolicy`].
 //! - Events as they come: [`Subscription`] to one aggregate's, [`CategorySubscription`] to those of a type,
 //!   [`EventSubscription`] to those of an [`EventScope`], as they are recorded.
@@ -230,7 +231,9 @@ pub use query_error::QueryError;
 pub use refusal::{NotRecorded, Overloaded, PanickedIn, UnreadableStream};
 pub use runtime::{AddressError, Runtime, StartError};
 pub use shutdown::{ProjectionReport, ShutdownIncomplete, ShutdownReport};
-pub use snapshots::SNAPSHOT_BYTES_MAX;
+pub use snapshots::{
+    KeptSnapshot, SNAPSHOT_BYTES_MAX, SnapshotError, SnapshotPolicy, SnapshotSpace,
+};
 pub use subscription::{
     CategorySubscription, EventScope, EventSubscription, StartAt, SubscribedEvent, Subscription,
     SubscriptionError,
@@ -259,6 +262,6 @@ pub use foldhouse_store::{
     AppendError, BackupOptions, BackupReport, Clock, CopyError, EventStore, EventStoreExt,
     ExpectedVersion, FrameSize, InvalidStreamId, JournalOptions, JournalStore, MemoryStore,
     Metadata, OpenError, Page, Position, RawLogLimit, ReadError, ReadOnlyJournal, RecordedEvent,
-    RecoveryReport, RestoreReport, SnapshotStore, Store, StreamId, StreamQuery, SystemClock,
-    Timestamp, Until, Version, backup, journal_metrics, raw_log_limit, restore,
+    RecoveryReport, RestoreReport, SnapshotCriteria, SnapshotStore, Store, StreamId, StreamQuery,
+    SystemClock, Timestamp, Until, Version, backup, journal_metrics, raw_log_limit, restore,
 };

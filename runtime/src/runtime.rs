@@ -18,6 +18,7 @@ use crate::projection::{self, ProjectError, Projection, ProjectionRef};
 use crate::residency::passivate_idle;
 use crate::shared::Shared;
 use crate::shutdown::{self, ShutdownIncomplete, ShutdownReport};
+use crate::snapshots::{self, SnapshotError, SnapshotSpace};
 use crate::supervisor::Supervisor;
 use crate::timer::{self, TimerCursor, TimerPage};
 use crate::transaction::{self, IdempotentSteps, Purpose, Steps, Transacted, TransactionError};
@@ -172,6 +173,18 @@ impl Runtime {
             });
         }
         self.at(stream)
+    }
+
+    /// What the snapshots of a tenant's aggregates of this type take. It asks for each of them, so it takes its time where
+    /// there are many; [`AggregateRef::snapshots`] lists those of one.
+    ///
+    /// # Errors
+    /// [`SnapshotError::List`] and [`SnapshotError::Store`]: the store did not answer.
+    pub async fn snapshot_space<A: Aggregate>(
+        &self,
+        tenant: &str,
+    ) -> Result<SnapshotSpace, SnapshotError> {
+        snapshots::space::<A>(&self.owner.shared, tenant).await
     }
 
     fn at<A: Aggregate>(&self, stream: StreamId) -> Result<AggregateRef<A>, AddressError> {

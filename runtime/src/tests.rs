@@ -25,6 +25,7 @@ mod projection_parts;
 mod projection_rebuild;
 mod projections;
 mod restarts;
+mod snapshot_policies;
 mod snapshots;
 mod stress;
 mod temporal;

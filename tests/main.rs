@@ -26,3 +26,4 @@ mod readme;
 #[allow(dead_code, reason = "some of it only the child needs")]
 mod script;
 mod syscalls;
+mod timers;

@@ -91,9 +91,10 @@ mod inventory;
 
 pub use currency::{Currency, UnknownCurrency};
 pub use inventory::{
-    Adjust, AdjustRejection, AdjustmentReason, InventoryEvent, InventoryItem,
-    OPEN_RESERVATIONS_MAX, Quantity, Receive, ReceiveRejection, Release, ReleaseRejection,
-    ReservationId, Reserve, ReserveRejection, Ship, ShipRejection, StockLevel, StockLevels,
+    Adjust, AdjustRejection, AdjustmentReason, Expire, ExpireRejection, InventoryEvent,
+    InventoryItem, OPEN_RESERVATIONS_MAX, Quantity, Receive, ReceiveRejection, Release,
+    ReleaseRejection, ReservationId, Reserve, ReserveRejection, Ship, ShipRejection, StockLevel,
+    StockLevels,
 };
 pub use ledger::{
     AccountBalance, Balances, CloseAccount, CloseRejection, ClosedAccount, Credit, Debit,

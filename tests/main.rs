@@ -16,6 +16,7 @@ mod format;
 mod format_reader;
 mod index_damage;
 mod once;
+mod order_process;
 #[cfg(target_os = "linux")]
 mod overload;
 #[cfg(target_os = "linux")]

@@ -109,6 +109,8 @@
 //! - The runtime: [`Runtime`], [`AggregateRef`], [`CommandOptions`], [`Committed`].
 //! - Its answers when something fails: [`CommandError`], [`QueryError`], sorted by what the caller can do.
 //! - `simulation` (a feature): your aggregates under random schedules, crashes and torn writes, from a seed.
+//! - Over time: timers ([`Decision::schedule`], [`Runtime::timers`]), and processes that react to events with commands to
+//!   other aggregates ([`ProcessManager`], [`Runtime::run_process`]).
 //! - Read models: [`Projection`], [`Table`], [`ProjectionRef`]; one aggregate's events: [`Subscription`].
 //! - What it measures: [`runtime_metrics`], [`projection_metrics`], [`journal_metrics`]; spans and events by `tracing`.
 //! - [`semantics`]: order, durability and failure on one page.
@@ -138,6 +140,7 @@ mod deadline;
 mod options;
 mod parked;
 mod outcome;
+mod process;
 mod projection;
 mod query_error;
 mod refusal;
@@ -196,10 +199,15 @@ pub use event::Event;
 pub use event_codec::{EVENT_PAYLOAD_BYTES_MAX, EventCodecError, NESTING_DEPTH_MAX, decode_event};
 pub use event_id::event_id;
 pub use idempotent_command::IdempotentCommand;
-pub use meters::{projection_metrics, runtime_metrics};
+pub use meters::{process_metrics, projection_metrics, runtime_metrics};
 pub use options::{RuntimeBuilder, WhenFull};
 pub use outcome::{Outcome, OutcomeError};
 pub use parked::ParkedAggregate;
+pub use process::{
+    COMMANDS_PER_REACTION_MAX, Input, InstanceRef, OUTBOX_COMMANDS_MAX, ParkedInstance,
+    ProcessCommands, ProcessError, ProcessManager, ProcessRef, ProcessStatus, Reactions,
+    STEP_NAME_BYTES_MAX, Settled, StartProcessError, StuckInstance, UnsettledCommand,
+};
 pub use projection::{
     ParkedEvent, ProjectError, Projection, ProjectionError, ProjectionRef, ProjectionStatus,
     ROW_BYTES_MAX, Table, WaitError,

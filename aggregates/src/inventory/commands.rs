@@ -13,7 +13,7 @@ use super::stock::StockLevel;
 use crate::memo::Memo;
 
 /// Takes goods in. The reply is the stock after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receive {
     /// How many; not zero.
     pub quantity: Quantity,
@@ -56,7 +56,7 @@ impl Command for Receive {
 }
 
 /// Promises goods that are available. The reply is the name of the reservation, which [`Ship`] and [`Release`] take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reserve {
     /// How many; not zero.
     pub quantity: Quantity,
@@ -200,7 +200,7 @@ impl Command for Expire {
 }
 
 /// Takes a promise back; its goods are available again. The reply is the stock after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
     /// Which promise, as a whole.
     pub reservation: ReservationId,
@@ -239,7 +239,7 @@ impl Command for Release {
 }
 
 /// Sends promised goods off. The reply is the stock after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ship {
     /// Which promise, as a whole.
     pub reservation: ReservationId,
@@ -285,7 +285,7 @@ impl Command for Ship {
 }
 
 /// Brings the book to what is really on the shelf. The reply is the stock after it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Adjust {
     /// How many more (or fewer, below zero) there are than the book says; not zero.
     pub delta: i64,

@@ -19,6 +19,7 @@ use crate::query_error::QueryError;
 use crate::refusal::{NotRecorded, Refusal};
 use crate::slot::Slot;
 use crate::subscription::Subscription;
+use crate::temporal::Past;
 use crate::timer::{PendingTimer, pending_timers_of};
 use crate::work::{CommandOutcome, CommandWork, QueryWork};
 
@@ -298,6 +299,13 @@ impl<A: Aggregate> AggregateRef<A> {
     #[must_use = "a subscription that is dropped follows nothing"]
     pub fn subscribe(&self, from: Version) -> Subscription<A> {
         Subscription::new(&self.slot.shared, &self.slot.stream, from)
+    }
+
+    /// The aggregate's past: its state at a version, at a recorded or an effective time, the changes in between, and what
+    /// makes up a figure. It is read from the store, and disturbs nobody; see [`Past`] for what it costs.
+    #[must_use]
+    pub fn past(&self) -> Past<A> {
+        Past::new(&self.slot.shared.store, self.slot.stream.clone())
     }
 
     async fn admit(&self, patience: Patience) -> Result<Permit<A>, Refusal> {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::change::{TimerChange, check};
 use crate::command::CommandContext;
 use crate::command_error::InvalidEvents;
-use crate::event_codec::{EventCodecError, decode, encode, shared_text};
+use crate::event_codec::{EventCodecError, decode_content, encode, plain_payload, shared_text};
 use crate::event_id::EventIds;
 
 /// What the names of the runtime's own streams start with. No tenant of the user's has this name.
@@ -85,7 +85,7 @@ pub(super) struct Fired {
 
 impl TimerEvent {
     pub(super) fn read(event: &RecordedEvent) -> Result<Self, EventCodecError> {
-        decode(event)
+        decode_content(&event.event_type, plain_payload(event)?)
     }
 }
 

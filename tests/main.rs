@@ -17,6 +17,7 @@ mod format;
 mod format_reader;
 mod index_damage;
 mod once;
+mod order_process;
 #[cfg(target_os = "linux")]
 mod overload;
 #[cfg(target_os = "linux")]
@@ -28,3 +29,4 @@ mod readme;
 mod script;
 mod snapshots;
 mod syscalls;
+mod timers;

@@ -111,6 +111,8 @@
 //! - Its answers when something fails: [`CommandError`], [`QueryError`], sorted by what the caller can do.
 //! - `simulation` (a feature): your aggregates under random schedules, crashes and torn writes, from a seed.
 //! - States that are kept: [`SnapshotPolicy`], [`AggregateRef::snapshots`].
+//! - Over time: timers ([`Decision::schedule`], [`Runtime::timers`]), and processes that react to events with commands to
+//!   other aggregates ([`ProcessManager`], [`Runtime::run_process`]).
 //! - Read models: [`Projection`], [`Table`], [`ProjectionRef`], [`ProjectionStatus`], [`FailurePolicy`].
 //! - Events as they come: [`Subscription`] to one aggregate's, [`CategorySubscription`] to those of a type,
 //!   [`EventSubscription`] to those of an [`EventScope`], as they are recorded.
@@ -148,6 +150,7 @@ mod event_query;
 mod options;
 mod parked;
 mod outcome;
+mod process;
 mod projection;
 mod query_error;
 mod refusal;
@@ -217,10 +220,15 @@ pub use event_query::{
     EventPage, EventQuery, EventQueryError,
 };
 pub use idempotent_command::IdempotentCommand;
-pub use meters::{projection_metrics, runtime_metrics};
+pub use meters::{process_metrics, projection_metrics, runtime_metrics};
 pub use options::{RuntimeBuilder, WhenFull};
 pub use outcome::{Outcome, OutcomeError};
 pub use parked::ParkedAggregate;
+pub use process::{
+    COMMANDS_PER_REACTION_MAX, Input, InstanceRef, OUTBOX_COMMANDS_MAX, ParkedInstance,
+    ProcessCommands, ProcessError, ProcessManager, ProcessRef, ProcessStatus, Reactions,
+    STEP_NAME_BYTES_MAX, Settled, StartProcessError, StuckInstance, UnsettledCommand,
+};
 pub use projection::{
     ControlError, DEAD_LETTERS_MAX, DeadLetter, FailurePolicy, IncidentKind, ParkedEvent,
     ProjectError, Projection, ProjectionError, ProjectionFilter, ProjectionIncident, ProjectionRef,

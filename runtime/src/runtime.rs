@@ -14,6 +14,7 @@ use crate::directory::{Directory, OtherType};
 use crate::options::{Options, RuntimeBuilder};
 use crate::outcome::{Outcome, OutcomeError, settled_outcome};
 use crate::parked::ParkedAggregate;
+use crate::process::{self, ProcessManager, ProcessRef, StartProcessError};
 use crate::projection::{self, ProjectError, Projection, ProjectionRef};
 use crate::residency::passivate_idle;
 use crate::shared::Shared;
@@ -416,6 +417,15 @@ impl Runtime {
         projection: P,
     ) -> Result<ProjectionRef<P>, ProjectError> {
         projection::start(&self.owner.shared, projection).await
+    }
+
+    /// Starts a process where it was: it is told of all events that it was not told of, and then of those that come. What
+    /// its instances had on their way goes on. It ends with the runtime.
+    ///
+    /// # Errors
+    /// See [`StartProcessError`].
+    pub async fn run_process<P: ProcessManager>(&self) -> Result<ProcessRef<P>, StartProcessError> {
+        process::start(&self.owner.shared).await
     }
 
     /// The aggregates that failed too often and are left alone, the longest parked first. At most 10,000 are kept in mind;

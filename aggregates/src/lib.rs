@@ -96,9 +96,16 @@ pub use inventory::{
     ReservationId, Reserve, ReserveRejection, Ship, ShipRejection, StockLevel, StockLevels,
 };
 pub use ledger::{
-    AccountBalance, Balances, CloseAccount, CloseRejection, ClosedAccount, Credit, Debit,
-    GlAccount, GlEvent, OpenAccount, OpenRejection, OverdraftPolicy, Posting, PostingRejection,
-    Side, TrialBalance, TrialLine, TrialSection,
+    AccountBalance, AccountId, AccountKind, AccountLine, AddAccount, AddPeriod, Balances, BookDate,
+    BookEvent, BookRejection, ChangePeriod, ChartPlace, CloseAccount, CloseRejection,
+    ClosedAccount, Credit, Debit, ENTRY_LINES_MAX, ENTRY_REFERENCES_MAX, ENTRY_TEXT_BYTES_MAX,
+    EndHold, Entry, EntryEvent, EntryFault, EntryId, EntryKind, EntryLine, EntryMark,
+    EntryRejection, Exchange, FISCAL_PERIODS_MAX, FiscalPeriod, GlAccount, GlBook, GlEvent, GlHold,
+    Held, Hold, HoldEnd, HoldEvent, HoldId, HoldRejection, JournalEntry, Ledger, LedgerError,
+    LineAction, LineBalance, MarkEntry, NotADate, NumberEntry, OpenAccount, OpenBook,
+    OpenRejection, OverdraftPolicy, ParentRejection, PeriodRejection, PeriodStatus, PlaceHold,
+    Posted, PostedPart, Posting, PostingRejection, RecordEntry, ReversalDate, Side, TrialBalance,
+    TrialLine, TrialSection,
 };
 pub use memo::{MEMO_CHARS_MAX, Memo, MemoTooLong};
 pub use money::{Money, MoneyError};

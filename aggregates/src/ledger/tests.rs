@@ -416,3 +416,8 @@ fn only_an_open_account_is_closed() {
         .when(CloseAccount)
         .then_rejected(&CloseRejection::AlreadyClosed);
 }
+
+mod books;
+mod chart;
+mod entries;
+mod periods;

@@ -18,6 +18,8 @@
 //! | `book.rs`, `period.rs` | entry numbers and fiscal periods |
 //! | `general_ledger.rs` | what a caller holds |
 //! | `posting.rs`, `reversing.rs`, `holding.rs` | what it does, each as one transaction over all accounts |
+//! | `balancing.rs` | transfers of what is available |
+//! | `exchange.rs`, `revaluing.rs` | exact rates, and what is held at a day's rate |
 //! | `ledger_error.rs` | why it did not |
 //! | `balances.rs` | the read model row: the balance of an account |
 //! | `trial_balance.rs` | the trial balance over such rows |
@@ -35,12 +37,14 @@
 
 mod account;
 mod balances;
+mod balancing;
 mod book;
 mod chart;
 mod commands;
 mod date;
 mod entry;
 mod events;
+mod exchange;
 mod general_ledger;
 mod hold;
 mod holding;
@@ -53,6 +57,7 @@ mod names;
 mod period;
 mod posting;
 mod rejections;
+mod revaluing;
 mod reversing;
 mod terms;
 mod trial_balance;
@@ -72,9 +77,10 @@ pub use commands::{CloseAccount, ClosedAccount, Credit, Debit, OpenAccount, Post
 pub use date::{BookDate, NotADate};
 pub use entry::{
     ENTRY_LINES_MAX, ENTRY_REFERENCES_MAX, ENTRY_TEXT_BYTES_MAX, Entry, EntryFault, EntryKind,
-    EntryLine, Exchange,
+    EntryLine,
 };
 pub use events::GlEvent;
+pub use exchange::Exchange;
 pub use general_ledger::Ledger;
 pub use hold::{EndHold, GlHold, Hold, HoldEnd, HoldEvent, HoldRejection, PlaceHold};
 pub use holding::{Held, PostedPart};
@@ -87,6 +93,7 @@ pub use names::{AccountId, EntryId, HoldId};
 pub use period::{FISCAL_PERIODS_MAX, FiscalPeriod, PeriodRejection, PeriodStatus};
 pub use posting::{LineBalance, Posted};
 pub use rejections::{CloseRejection, OpenRejection, PostingRejection};
+pub use revaluing::ConversionPair;
 pub use reversing::ReversalDate;
 pub use terms::{OverdraftPolicy, Side};
 pub use trial_balance::{TrialBalance, TrialLine, TrialSection};

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::date::BookDate;
+use super::exchange::Exchange;
 use super::names::{AccountId, EntryId, HoldId};
 use super::terms::Side;
 use crate::currency::Currency;
@@ -83,17 +84,15 @@ pub enum EntryKind {
     /// Carries income and expenses forward into retained earnings. The income statement passes over it.
     Closing,
     /// Values what is held in a foreign currency at a day's rate.
-    Revaluation,
-}
-
-/// What was changed into what: the exact rate is the fraction of both amounts (hledger's and beancount's total price,
-/// `@@`). Persisted with its field names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Exchange {
-    /// What was given.
-    pub given: Money,
-    /// What was got for it.
-    pub got: Money,
+    Revaluation {
+        /// The rate.
+        rate: Exchange,
+    },
+    /// Transfers what is available, up to an amount.
+    UpTo {
+        /// The most that was to be transferred.
+        amount: Money,
+    },
 }
 
 /// A journal entry: what is posted together, on one day, for one reason.

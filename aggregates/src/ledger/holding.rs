@@ -129,7 +129,7 @@ impl Ledger {
     async fn give_back(&self, hold: HoldId, end: HoldEnd, deed: &str) -> Result<Held, LedgerError> {
         let placed = self.hold_to_end(&hold, &end).await?;
         let once = once_id(self.hold_of(&hold)?.stream(), deed);
-        let mut writing = Writing::on(placed.date);
+        let mut writing = Writing::now();
         writing.end_hold(self, EndHold { hold, end }, &placed.lines)?;
         let written = writing.write_once(self, once).await?;
         Ok(Held {

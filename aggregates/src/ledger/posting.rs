@@ -82,7 +82,8 @@ type AccountCondition = Condition<GlAccount, (), Moved>;
 /// All that one transaction writes into the books. The events stand in this order in the journal, so that a reader
 /// knows an entry's number before its lines.
 pub(super) struct Writing {
-    date: BookDate,
+    /// The day on which it counts; that of its recording, if there is none.
+    date: Option<BookDate>,
     book_conditions: Vec<BookCondition>,
     account_conditions: Vec<AccountCondition>,
     numbers: Vec<Step<NumberEntry>>,
@@ -110,7 +111,15 @@ pub(super) struct Written {
 impl Writing {
     pub(super) fn on(date: BookDate) -> Self {
         Self {
-            date,
+            date: Some(date),
+            ..Self::now()
+        }
+    }
+
+    /// What counts when it is recorded.
+    pub(super) fn now() -> Self {
+        Self {
+            date: None,
             book_conditions: Vec::new(),
             account_conditions: Vec::new(),
             numbers: Vec::new(),
@@ -191,7 +200,10 @@ impl Writing {
         ledger: &Ledger,
         once: Uuid,
     ) -> Result<Written, LedgerError> {
-        let options = ledger.options_on(self.date);
+        let options = match self.date {
+            Some(date) => ledger.options_on(date),
+            None => ledger.options(),
+        };
         let before_lines = [
             self.book_conditions.len(),
             self.account_conditions.len(),

@@ -417,6 +417,7 @@ fn only_an_open_account_is_closed() {
         .then_rejected(&CloseRejection::AlreadyClosed);
 }
 
+mod amounts;
 mod books;
 mod chart;
 mod entries;

@@ -21,8 +21,13 @@
 //! | `balancing.rs` | transfers of what is available |
 //! | `exchange.rs`, `revaluing.rs` | exact rates, and what is held at a day's rate |
 //! | `ledger_error.rs` | why it did not |
+//! | `closing.rs` | the carry-forward at the end of a year |
 //! | `balances.rs` | the read model row: the balance of an account |
 //! | `trial_balance.rs` | the trial balance over such rows |
+//! | `days.rs` | the read model of what came to each account on each day |
+//! | `dated_balances.rs`, `financial_statements.rs` | balances, income statement and balance sheet of any date |
+//! | `account_lines.rs` | the read model of every posted line |
+//! | `account_statement.rs`, `open_items.rs` | account statements, the general ledger report, aged open items |
 //!
 //! # Whose conventions these are
 //! - TigerBeetle: debits and credits, posted and pending, as four sums that only its own events change; a pending
@@ -36,15 +41,21 @@
 //!   Conversion accounts in pairs are Peter Selinger's trading accounts.
 
 mod account;
+mod account_lines;
+mod account_statement;
 mod balances;
 mod balancing;
 mod book;
 mod chart;
+mod closing;
 mod commands;
 mod date;
+mod dated_balances;
+mod days;
 mod entry;
 mod events;
 mod exchange;
+mod financial_statements;
 mod general_ledger;
 mod hold;
 mod holding;
@@ -54,6 +65,7 @@ mod ledger_error;
 mod limits;
 mod lines;
 mod names;
+mod open_items;
 mod period;
 mod posting;
 mod rejections;
@@ -70,17 +82,28 @@ mod properties;
 mod tests;
 
 pub use account::GlAccount;
+pub use account_lines::{AccountLines, LineKey, LineRow, PostedLine};
+pub use account_statement::{
+    AccountStatement, StatementLine, account_statement, general_ledger_report,
+};
 pub use balances::{AccountBalance, Balances};
 pub use book::{AddPeriod, BookEvent, BookRejection, ChangePeriod, GlBook, NumberEntry, OpenBook};
 pub use chart::{AccountKind, AddAccount, ChartPlace, ParentRejection};
 pub use commands::{CloseAccount, ClosedAccount, Credit, Debit, OpenAccount, Posting};
 pub use date::{BookDate, NotADate};
+pub use dated_balances::{
+    DatedBalance, balances_on, rolled_up, trial_balance_on, turnovers_between,
+};
+pub use days::{ChartRow, DayKey, DayRow, LedgerDays, Turnover};
 pub use entry::{
     ENTRY_LINES_MAX, ENTRY_REFERENCES_MAX, ENTRY_TEXT_BYTES_MAX, Entry, EntryFault, EntryKind,
     EntryLine,
 };
 pub use events::GlEvent;
 pub use exchange::Exchange;
+pub use financial_statements::{
+    BalanceSheet, IncomeStatement, StatementItem, balance_sheet, income_statement,
+};
 pub use general_ledger::Ledger;
 pub use hold::{EndHold, GlHold, Hold, HoldEnd, HoldEvent, HoldRejection, PlaceHold};
 pub use holding::{Held, PostedPart};
@@ -90,6 +113,7 @@ pub use journal_entry::{
 pub use ledger_error::LedgerError;
 pub use lines::{AccountLine, LineAction};
 pub use names::{AccountId, EntryId, HoldId};
+pub use open_items::{AgedTotals, OpenItem, aged, open_items};
 pub use period::{FISCAL_PERIODS_MAX, FiscalPeriod, PeriodRejection, PeriodStatus};
 pub use posting::{LineBalance, Posted};
 pub use rejections::{CloseRejection, OpenRejection, PostingRejection};

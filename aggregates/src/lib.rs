@@ -96,16 +96,20 @@ pub use inventory::{
     ReservationId, Reserve, ReserveRejection, Ship, ShipRejection, StockLevel, StockLevels,
 };
 pub use ledger::{
-    AccountBalance, AccountId, AccountKind, AccountLine, AddAccount, AddPeriod, Balances, BookDate,
-    BookEvent, BookRejection, ChangePeriod, ChartPlace, CloseAccount, CloseRejection,
-    ClosedAccount, ConversionPair, Credit, Debit, ENTRY_LINES_MAX, ENTRY_REFERENCES_MAX,
-    ENTRY_TEXT_BYTES_MAX, EndHold, Entry, EntryEvent, EntryFault, EntryId, EntryKind, EntryLine,
-    EntryMark, EntryRejection, Exchange, FISCAL_PERIODS_MAX, FiscalPeriod, GlAccount, GlBook,
-    GlEvent, GlHold, Held, Hold, HoldEnd, HoldEvent, HoldId, HoldRejection, JournalEntry, Ledger,
-    LedgerError, LineAction, LineBalance, MarkEntry, NotADate, NumberEntry, OpenAccount, OpenBook,
+    AccountBalance, AccountId, AccountKind, AccountLine, AccountLines, AccountStatement,
+    AddAccount, AddPeriod, AgedTotals, BalanceSheet, Balances, BookDate, BookEvent, BookRejection,
+    ChangePeriod, ChartPlace, ChartRow, CloseAccount, CloseRejection, ClosedAccount,
+    ConversionPair, Credit, DatedBalance, DayKey, DayRow, Debit, ENTRY_LINES_MAX,
+    ENTRY_REFERENCES_MAX, ENTRY_TEXT_BYTES_MAX, EndHold, Entry, EntryEvent, EntryFault, EntryId,
+    EntryKind, EntryLine, EntryMark, EntryRejection, Exchange, FISCAL_PERIODS_MAX, FiscalPeriod,
+    GlAccount, GlBook, GlEvent, GlHold, Held, Hold, HoldEnd, HoldEvent, HoldId, HoldRejection,
+    IncomeStatement, JournalEntry, Ledger, LedgerDays, LedgerError, LineAction, LineBalance,
+    LineKey, LineRow, MarkEntry, NotADate, NumberEntry, OpenAccount, OpenBook, OpenItem,
     OpenRejection, OverdraftPolicy, ParentRejection, PeriodRejection, PeriodStatus, PlaceHold,
-    Posted, PostedPart, Posting, PostingRejection, RecordEntry, ReversalDate, Side, TrialBalance,
-    TrialLine, TrialSection,
+    Posted, PostedLine, PostedPart, Posting, PostingRejection, RecordEntry, ReversalDate, Side,
+    StatementItem, StatementLine, TrialBalance, TrialLine, TrialSection, Turnover,
+    account_statement, aged, balance_sheet, balances_on, general_ledger_report, income_statement,
+    open_items, rolled_up, trial_balance_on, turnovers_between,
 };
 pub use memo::{MEMO_CHARS_MAX, Memo, MemoTooLong};
 pub use money::{Money, MoneyError};

@@ -20,6 +20,9 @@ pub struct NotADate {
 }
 
 impl BookDate {
+    /// The calendar's first day.
+    pub const FIRST: Self = Self(NaiveDate::MIN);
+
     /// The day of that instant in UTC. Who keeps books in another zone gives the date himself.
     ///
     /// An instant beyond the calendar gets the calendar's first or last day.

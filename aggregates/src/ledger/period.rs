@@ -106,6 +106,14 @@ pub enum PeriodRejection {
         /// The period's first day.
         first: BookDate,
     },
+    /// It takes postings freely, so nothing can be carried forward from it yet.
+    #[error("the period {first} to {last} is still open; close it softly first")]
+    StillOpen {
+        /// Its first day.
+        first: BookDate,
+        /// Its last day.
+        last: BookDate,
+    },
     /// An earlier one is not closed for good yet.
     #[error("the period that begins on {earlier} is still {status}; close it for good first")]
     EarlierNotClosed {

@@ -422,3 +422,4 @@ mod books;
 mod chart;
 mod entries;
 mod periods;
+mod statements;

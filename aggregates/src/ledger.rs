@@ -9,6 +9,7 @@
 //! | `commands.rs` | what can be asked of an account, and the rules |
 //! | `limits.rs` | what an account's limits let through, with what is held |
 //! | `lines.rs` | the part of an entry or hold that concerns one account |
+//! | `samples.rs`, `record_samples.rs` | events of each type and shape, for fingerprints of the state and golden files |
 //! | `idempotent.rs` | the commands' names, under which a retry takes effect once |
 //! | `rejections.rs` | how the rules of an account say no |
 //! | `date.rs`, `names.rs` | effective dates, and the ids that callers give |
@@ -68,9 +69,11 @@ mod names;
 mod open_items;
 mod period;
 mod posting;
+mod record_samples;
 mod rejections;
 mod revaluing;
 mod reversing;
+mod samples;
 mod terms;
 mod trial_balance;
 

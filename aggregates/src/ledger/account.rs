@@ -1,9 +1,10 @@
-use foldhouse::Aggregate;
+use foldhouse::{Aggregate, Backdating};
 use serde::{Deserialize, Serialize};
 
 use super::chart::ChartPlace;
 use super::events::GlEvent;
 use super::limits;
+use super::samples::samples;
 use super::terms::{OverdraftPolicy, Side};
 use crate::currency::Currency;
 use crate::money::Money;
@@ -45,6 +46,8 @@ impl Aggregate for GlAccount {
 
     // 2: with what is held, and with the account's place in the chart.
     const STATE_SCHEMA: u32 = 2;
+    // Both sides are sums, and opening and closing are set once: any order comes to the same.
+    const BACKDATING: Backdating = Backdating::Allowed;
 
     type Event = GlEvent;
 
@@ -96,6 +99,10 @@ impl Aggregate for GlAccount {
                 *pending = pending.saturating_sub((*minor_units).into());
             }
         }
+    }
+
+    fn samples() -> Vec<GlEvent> {
+        samples()
     }
 }
 

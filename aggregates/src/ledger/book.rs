@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use super::date::BookDate;
 use super::names::EntryId;
 use super::period::{FiscalPeriod, FiscalPeriods, PeriodRejection, PeriodStatus};
+use super::record_samples::book_samples;
 use crate::currency::Currency;
 
 /// The book of a tenant: it numbers the entries without a gap and knows the fiscal periods.
@@ -89,6 +90,10 @@ impl Aggregate for GlBook {
                 self.periods.set_status(*first, *status);
             }
         }
+    }
+
+    fn samples() -> Vec<BookEvent> {
+        book_samples()
     }
 }
 

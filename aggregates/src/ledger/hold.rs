@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::date::BookDate;
 use super::entry::{EntryFault, EntryLine, check_lines, check_text};
 use super::names::{EntryId, HoldId};
+use super::record_samples::hold_samples;
 use crate::money::Money;
 
 /// What is to be held: the lines of an entry that is not posted yet (TigerBeetle's pending transfer, a card payment's
@@ -199,6 +200,10 @@ impl Aggregate for GlHold {
             HoldEvent::Placed { hold } => self.hold = Some(hold.clone()),
             HoldEvent::Ended { end } => self.end = Some(end.clone()),
         }
+    }
+
+    fn samples() -> Vec<HoldEvent> {
+        hold_samples()
     }
 }
 

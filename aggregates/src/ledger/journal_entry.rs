@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use super::date::BookDate;
 use super::entry::{Entry, EntryFault};
 use super::names::EntryId;
+use super::record_samples::entry_samples;
 
 /// A journal entry in the books: what was posted, and what became of it.
 ///
@@ -86,6 +87,10 @@ impl Aggregate for JournalEntry {
             EntryEvent::Reversed { by, .. } => self.reversed_by = Some(by.clone()),
             EntryEvent::Corrected { by } => self.corrected_by = Some(by.clone()),
         }
+    }
+
+    fn samples() -> Vec<EntryEvent> {
+        entry_samples()
     }
 }
 

@@ -151,6 +151,11 @@ pub enum EntryFault {
         /// How many it has.
         lines: usize,
     },
+    /// Its kind is one that only the ledger gives, with what belongs to it.
+    #[error(
+        "an entry of this kind is made by the ledger itself; reverse, correct or post the hold instead"
+    )]
+    NotOrdinary,
     /// A line's amount is zero or negative.
     #[error(
         "line {line} ({account}) has {amount}; give a positive amount, on the other side to take back"

@@ -59,6 +59,7 @@ pub struct Ledger {
     pub(super) runtime: Runtime,
     tenant: Box<str>,
     meta: CommandMeta,
+    soft_close_override: Option<Box<str>>,
 }
 
 impl std::fmt::Debug for Ledger {
@@ -77,6 +78,7 @@ impl Ledger {
             runtime: runtime.clone(),
             tenant: tenant.into(),
             meta: CommandMeta::default(),
+            soft_close_override: None,
         }
     }
 
@@ -86,6 +88,18 @@ impl Ledger {
     pub fn with_meta(mut self, meta: CommandMeta) -> Self {
         self.meta = meta;
         self
+    }
+
+    /// The same ledger for somebody who may post into soft-closed periods, for this reason: it is recorded with every
+    /// entry that has no reason of its own, reversals and posted holds too.
+    #[must_use]
+    pub fn overriding_soft_close(mut self, reason: impl Into<Box<str>>) -> Self {
+        self.soft_close_override = Some(reason.into());
+        self
+    }
+
+    pub(super) fn soft_close_override(&self) -> Option<&str> {
+        self.soft_close_override.as_deref()
     }
 
     /// The tenant.

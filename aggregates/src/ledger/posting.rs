@@ -5,7 +5,7 @@ use super::account::GlAccount;
 use super::balances::AccountBalance;
 use super::book::{GlBook, NumberEntry};
 use super::date::BookDate;
-use super::entry::{Entry, EntryLine};
+use super::entry::{Entry, EntryFault, EntryKind, EntryLine};
 use super::general_ledger::{Ledger, once_id};
 use super::hold::EndHold;
 use super::journal_entry::{EntryRejection, MarkEntry, RecordEntry};
@@ -46,6 +46,10 @@ impl Ledger {
     /// the entry, [`LedgerError::Book`] the fiscal period that is closed.
     pub async fn post(&self, entry: Entry) -> Result<Posted, LedgerError> {
         entry.check()?;
+        // Closing entries also come from books that are imported.
+        if !matches!(entry.kind, EntryKind::Ordinary | EntryKind::Closing) {
+            return Err(EntryFault::NotOrdinary.into());
+        }
         let once = once_id(self.entry(&entry.id)?.stream(), "post");
         let entry_id = entry.id.clone();
         let mut writing = Writing::on(entry.date);
@@ -140,7 +144,10 @@ impl Writing {
     }
 
     /// The whole entry: its number, its record and its lines.
-    pub(super) fn enter(&mut self, ledger: &Ledger, entry: Entry) -> Result<(), LedgerError> {
+    pub(super) fn enter(&mut self, ledger: &Ledger, mut entry: Entry) -> Result<(), LedgerError> {
+        if entry.soft_close_override.is_none() {
+            entry.soft_close_override = ledger.soft_close_override().map(str::to_owned);
+        }
         let number = NumberEntry {
             entry: entry.id.clone(),
             date: entry.date,

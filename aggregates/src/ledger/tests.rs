@@ -418,8 +418,11 @@ fn only_an_open_account_is_closed() {
 }
 
 mod amounts;
+mod audit;
 mod books;
 mod chart;
+mod concurrent_books;
 mod entries;
 mod periods;
+mod random_books;
 mod statements;

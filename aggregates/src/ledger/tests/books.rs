@@ -322,6 +322,13 @@ async fn nothing_is_posted_into_a_closed_period_but_by_an_override() {
     );
     let late = sale("s1", 1).override_soft_close("late invoice");
     assert_eq!(ledger.post(late).await.unwrap().number, 1);
+    let original = ReversalDate::Original;
+    assert!(ledger.reverse("s1", "r1", original).await.is_err());
+    let auditor = ledger.clone().overriding_soft_close("audit");
+    auditor.reverse("s1", "r1", original).await.unwrap();
+    let reversal = ledger.entry(&"r1".into()).unwrap();
+    let reason = reversal.query(|entry| entry.entry().unwrap().soft_close_override.clone());
+    assert_eq!(reason.await.unwrap().as_deref(), Some("audit"));
     let hard = PeriodStatus::HardClosed;
     ledger.change_period(first, hard).await.unwrap();
     let late = sale("s2", 1).override_soft_close("later invoice");
@@ -329,5 +336,17 @@ async fn nothing_is_posted_into_a_closed_period_but_by_an_override() {
         ledger.post(late).await,
         Err(LedgerError::Book(BookRejection::Period(_)))
     ));
-    assert_eq!(balance(&ledger, "cash").await, 1);
+    assert_eq!(balance(&ledger, "cash").await, 0);
+}
+
+#[tokio::test]
+async fn an_entry_does_not_pass_itself_off_as_a_reversal() {
+    let ledger = books().await;
+    let mut fake = sale("s1", 1);
+    fake.kind = EntryKind::Reversal { of: "s0".into() };
+    let refused = ledger.post(fake).await.unwrap_err();
+    assert!(
+        matches!(refused, LedgerError::Fault(EntryFault::NotOrdinary)),
+        "{refused}"
+    );
 }

@@ -28,6 +28,7 @@
 //! | `days.rs` | the read model of what came to each account on each day |
 //! | `dated_balances.rs`, `financial_statements.rs` | balances, income statement and balance sheet of any date |
 //! | `account_lines.rs` | the read model of every posted line |
+//! | `open_holds.rs` | the read model of the holds that have not ended, and what is due to expire |
 //! | `account_statement.rs`, `open_items.rs` | account statements, the general ledger report, aged open items |
 //!
 //! # Whose conventions these are
@@ -66,6 +67,7 @@ mod ledger_error;
 mod limits;
 mod lines;
 mod names;
+mod open_holds;
 mod open_items;
 mod period;
 mod posting;
@@ -116,6 +118,7 @@ pub use journal_entry::{
 pub use ledger_error::LedgerError;
 pub use lines::{AccountLine, LineAction};
 pub use names::{AccountId, EntryId, HoldId};
+pub use open_holds::{OpenHoldKey, OpenHoldRow, OpenHolds, open_holds};
 pub use open_items::{AgedTotals, OpenItem, aged, open_items};
 pub use period::{FISCAL_PERIODS_MAX, FiscalPeriod, PeriodRejection, PeriodStatus};
 pub use posting::{LineBalance, Posted};

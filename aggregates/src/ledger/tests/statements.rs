@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use foldhouse::ProjectionRef;
+use foldhouse::{Clock, ProjectionRef, SystemClock, Timestamp};
 
 use super::super::*;
 use super::books::{books, czk, day};
@@ -355,4 +355,37 @@ async fn open_items_are_the_documents_that_are_not_paid_in_full_by_age() {
     };
     assert_eq!(aged(&items), totals);
     assert_eq!(open("2026-02-01").len(), 2);
+}
+
+#[tokio::test]
+async fn holds_that_are_due_are_found_and_given_back_and_the_others_stay() {
+    let models = Models::over(books().await).await;
+    let ledger = &models.ledger;
+    let holds = ledger.runtime.project(OpenHolds).await.unwrap();
+    let soon = Timestamp::from_unix_micros(SystemClock.now().unix_micros() + 200_000);
+    let later = Timestamp::from_unix_micros(soon.unix_micros() + 3_600_000_000);
+    let hold = |id: &str| Hold::new(id, day("2026-01-01")).transfer("rent", "bank", czk(1));
+    ledger.hold(hold("soon").expires_at(soon)).await.unwrap();
+    ledger.hold(hold("ended").expires_at(soon)).await.unwrap();
+    ledger.hold(hold("later").expires_at(later)).await.unwrap();
+    ledger.hold(hold("never")).await.unwrap();
+    ledger.void_hold("ended").await.unwrap();
+    let open = async || {
+        let head = ledger.runtime.store().head();
+        holds.wait_for(head, PATIENCE).await.unwrap();
+        holds.read(|table| {
+            let open = open_holds(table, "acme", None);
+            open.map(|hold| hold.id.to_string()).collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(open().await, ["soon", "later", "never"]);
+    // Somebody's clock is ahead: the ledger's own says no, and nothing happens.
+    let early = ledger.expire_due_holds(&holds, soon).await;
+    assert_eq!(early.unwrap(), []);
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    let expired = ledger.expire_due_holds(&holds, soon).await;
+    assert_eq!(expired.unwrap(), ["soon".into()]);
+    assert_eq!(open().await, ["later", "never"]);
+    let bank = ledger.balance("bank").await.unwrap().unwrap();
+    assert_eq!(bank.credits_pending, 2);
 }

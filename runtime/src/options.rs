@@ -2,13 +2,16 @@ mod lifecycle;
 mod snapshots;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use foldhouse_store::{Clock, Store, SystemClock};
 
 pub(crate) use self::lifecycle::Lifecycle;
+use crate::event_query::{CursorKeys, Cursors};
 use crate::projection::{Alerts, ProjectionIncident};
 use crate::runtime::{Runtime, StartError};
 use crate::snapshots::SnapshotPolicies;
+use crate::timer::{TimedCommand, TimedCommands};
 
 /// What a caller gets when a limit on commands in flight is reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +43,8 @@ pub(crate) struct Options {
     pub(crate) when_full: WhenFull,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) alerts: Alerts,
+    pub(crate) cursors: Cursors,
+    pub(crate) timed_commands: TimedCommands,
 }
 
 impl RuntimeBuilder {
@@ -54,6 +59,8 @@ impl RuntimeBuilder {
                 when_full: WhenFull::Wait,
                 lifecycle: Lifecycle::default(),
                 alerts: Alerts::default(),
+                cursors: Cursors::default(),
+                timed_commands: TimedCommands::default(),
             },
         }
     }
@@ -93,6 +100,27 @@ impl RuntimeBuilder {
         tell: impl Fn(&ProjectionIncident) + Send + Sync + 'static,
     ) -> Self {
         self.options.alerts = Alerts::to(tell);
+        self
+    }
+
+    /// What the cursors of event queries are signed with. If nothing is said, a key is made up at the start: its cursors
+    /// serve this runtime alone, and no longer than it lives.
+    pub fn cursor_keys(mut self, keys: CursorKeys) -> Self {
+        self.options.cursors.given = Some(keys);
+        self
+    }
+
+    /// How long the cursors of event queries are good for; an hour if nothing is said.
+    pub fn cursors_expire_after(mut self, after: Duration) -> Self {
+        self.options.cursors.expire_after = after;
+        self
+    }
+
+    /// Lets timers send this command ([`Decision::schedule`](crate::Decision::schedule)). Name all that were ever
+    /// scheduled and may be pending: a timer whose command is not known stays pending, is listed with its error
+    /// ([`Runtime::timers`](crate::Runtime::timers)), logged and counted, and is tried again.
+    pub fn timed_command<C: TimedCommand>(mut self) -> Self {
+        self.options.timed_commands.add::<C>();
         self
     }
 

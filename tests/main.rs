@@ -18,6 +18,7 @@ mod index_damage;
 mod once;
 #[cfg(target_os = "linux")]
 mod overload;
+mod past;
 #[cfg(target_os = "linux")]
 mod power;
 mod processes;

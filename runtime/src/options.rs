@@ -36,6 +36,19 @@ pub(crate) struct Options {
     pub(crate) snapshot_every_events: u64,
     pub(crate) when_full: WhenFull,
     pub(crate) lifecycle: Lifecycle,
+    /// Whether it measures: what is tried out on a fork must not show among what really happens.
+    pub(crate) is_measured: bool,
+}
+
+impl Options {
+    /// Makes handles of what is measured; they lead nowhere if nothing is.
+    pub(crate) fn meters<M>(&self, register: impl FnOnce() -> M) -> M {
+        if self.is_measured {
+            register()
+        } else {
+            metrics::with_local_recorder(&metrics::NoopRecorder, register)
+        }
+    }
 }
 
 impl RuntimeBuilder {
@@ -49,6 +62,7 @@ impl RuntimeBuilder {
                 snapshot_every_events: 1_000,
                 when_full: WhenFull::Wait,
                 lifecycle: Lifecycle::default(),
+                is_measured: true,
             },
         }
     }

@@ -155,6 +155,10 @@ impl Runtime {
         }
     }
 
+    pub(crate) fn options(&self) -> &Options {
+        &self.owner.shared.options
+    }
+
     #[cfg(test)]
     pub(crate) fn slot_count(&self) -> usize {
         self.owner.shared.directory.len()

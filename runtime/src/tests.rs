@@ -29,6 +29,7 @@ mod transaction_hazards;
 mod transaction_durability;
 mod transactions;
 mod watchdog;
+mod what_if;
 
 use std::sync::Arc;
 use std::time::Duration;

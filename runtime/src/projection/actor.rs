@@ -61,8 +61,10 @@ impl<P: Projection> Follower<P> {
             orders: live.orders.subscribe(),
             commits: Commits::new(Arc::clone(&shared.store), live.position()),
             live,
+            meters: shared
+                .options
+                .meters(|| ProjectionMeters::register(&[("projection", P::NAME)])),
             shared,
-            meters: ProjectionMeters::register(&[("projection", P::NAME)]),
             last_recorded_at: None,
         }
     }

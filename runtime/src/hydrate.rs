@@ -10,6 +10,7 @@ use crate::command_error::not_recorded;
 use crate::fold::fold;
 use crate::refusal::{NotRecorded, Refusal};
 use crate::snapshots::decode_state;
+use crate::state_schema::state_schema;
 use crate::watchdog::Deciding;
 
 /// An aggregate as its stream has it.
@@ -80,8 +81,9 @@ pub(crate) async fn state_in<A: Aggregate>(
     snapshot: &Snapshot,
 ) -> Result<Option<A>, ReadError> {
     let stream = &snapshot.stream;
-    if snapshot.state_schema != A::STATE_SCHEMA {
-        tracing::debug!(%stream, found = snapshot.state_schema, wanted = A::STATE_SCHEMA,
+    let wanted = state_schema::<A>();
+    if snapshot.state_schema != wanted {
+        tracing::debug!(%stream, found = snapshot.state_schema, wanted,
             "a snapshot has another state schema and is not used");
         return Ok(None);
     }

@@ -145,6 +145,13 @@ impl ProjectionMeters {
             None => {}
         }
     }
+
+    /// The same, as it is seen from outside.
+    #[allow(clippy::cast_precision_loss, reason = "gauges for people to read")]
+    pub(crate) fn lags(&self, events: u64, lag: std::time::Duration) {
+        self.lag_events.set(events as f64);
+        self.lag_seconds.set(lag.as_secs_f64());
+    }
 }
 
 /// Chooses which of an aggregate's decisions are timed: the first, and then one of so many.

@@ -19,6 +19,7 @@ use self::boundary::end_of_whole_command;
 pub use self::compare::{ComparedToLive, WHAT_IF_EVENTS_MAX};
 use crate::aggregate::Aggregate;
 use crate::aggregate_ref::AggregateRef;
+use crate::projection::Alerts;
 use crate::runtime::{AddressError, Runtime, StartError};
 use crate::shutdown::ShutdownIncomplete;
 use crate::temporal::PastError;
@@ -132,6 +133,8 @@ impl Runtime {
         let at = end_of_whole_command(&*live, at).await?;
         let mut options = self.options().clone();
         options.is_measured = false;
+        // Nobody is to be called out of bed by what is tried out.
+        options.alerts = Alerts::default();
         let clock = Arc::clone(&options.clock);
         let fork = OverlayStore::fork_with(Arc::clone(&live), at, clock, OVERLAY_BYTES_MAX).await?;
         let fork = Arc::new(fork);

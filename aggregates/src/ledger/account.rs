@@ -2,6 +2,7 @@ use foldhouse::{Aggregate, Backdating};
 use serde::{Deserialize, Serialize};
 
 use super::events::GlEvent;
+use super::samples::samples;
 use super::terms::{OverdraftPolicy, Side};
 use crate::currency::Currency;
 use crate::money::Money;
@@ -37,7 +38,7 @@ impl Aggregate for GlAccount {
     const TYPE: &'static str = "gl-account";
 
     // Both sides are sums, and opening and closing are set once: any order comes to the same.
-    const BACKDATING: Backdating = Backdating::Allowed;
+    const BACKDATING: Backdating = Backdating::AnyOrder;
 
     type Event = GlEvent;
 
@@ -66,6 +67,10 @@ impl Aggregate for GlAccount {
             }
             GlEvent::Closed {} => self.closed = true,
         }
+    }
+
+    fn samples() -> Vec<GlEvent> {
+        samples()
     }
 }
 

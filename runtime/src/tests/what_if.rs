@@ -137,14 +137,14 @@ async fn a_command_that_was_recorded_before_the_fork_is_a_retry_there_and_a_late
     let ids = [1u128, 2].map(uuid::Uuid::from_u128);
     let live = counter(&runtime);
     for id in ids {
-        live.send_once(id, Add(5)).await.unwrap();
+        live.send_once(Add(5), id).await.unwrap();
     }
     let fork = runtime.what_if(Position::new(1)).await.unwrap();
     let forked = counter(fork.runtime());
-    assert_eq!(forked.send_once(ids[0], Add(5)).await.unwrap(), 5);
+    assert_eq!(forked.send_once(Add(5), ids[0]).await.unwrap(), 5);
     assert_eq!(forked.version().await.unwrap().get(), 1);
-    assert_eq!(forked.send_once(ids[1], Add(5)).await.unwrap(), 10);
-    assert_eq!(forked.send_once(ids[1], Add(5)).await.unwrap(), 10);
+    assert_eq!(forked.send_once(Add(5), ids[1]).await.unwrap(), 10);
+    assert_eq!(forked.send_once(Add(5), ids[1]).await.unwrap(), 10);
     assert_eq!(forked.version().await.unwrap().get(), 2);
 }
 

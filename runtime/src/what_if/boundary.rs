@@ -1,6 +1,4 @@
-use std::collections::HashSet;
-
-use foldhouse_store::{EventStore, Position, ReadError, RecordedEvent};
+use foldhouse_store::{EventStore, Position, ReadError, RecordedEvent, StreamQuery, Version};
 use uuid::Uuid;
 
 use crate::event_id::EventIds;
@@ -23,7 +21,7 @@ pub(super) async fn end_of_whole_command(
     let [last, next] = page.events.as_slice() else {
         return Ok(at);
     };
-    let Some(command) = shared_command(last, next) else {
+    let Some(command) = shared_command(events, last, next).await? else {
         return Ok(at);
     };
     // Everything before `last`, newest first, until one is of another command.
@@ -60,22 +58,43 @@ async fn between(
     Ok(found)
 }
 
-/// The command that has recorded both events, if it is one and the same.
-fn shared_command(one: &RecordedEvent, other: &RecordedEvent) -> Option<Uuid> {
+/// The command that has recorded two events side by side, if it is one and the same.
+async fn shared_command(
+    events: &(impl EventStore + ?Sized),
+    one: &RecordedEvent,
+    next: &RecordedEvent,
+) -> Result<Option<Uuid>, ReadError> {
     // The events of an append are taken at one time, and nearly always others are not.
-    if one.recorded_at != other.recorded_at {
-        return None;
+    if one.recorded_at != next.recorded_at {
+        return Ok(None);
     }
-    let commands: HashSet<_> = possible_commands(one).collect();
-    possible_commands(other).find(|command| commands.contains(command))
+    let ids = EventIds::of(&next.stream);
+    if one.stream != next.stream {
+        // A transaction's events go stream by stream, so that the next is the first of its own.
+        let command = ids.id(next.id, 0);
+        return Ok(is_of(one, command).then_some(command));
+    }
+    for index in 0..EVENTS_MAX {
+        let command = ids.id(one.id, index);
+        let (Some(first), true) = (
+            one.version.get().checked_sub(index.into()),
+            command == ids.id(next.id, index + 1),
+        ) else {
+            continue;
+        };
+        // Two ids can agree by chance on a command that is none; its first event is not there.
+        let query = StreamQuery::since(one.stream.clone(), Version::new(first), 1);
+        let page = events.read_stream(query).await?;
+        let first = page.events.first();
+        if first.is_some_and(|event| event.id == ids.id(command, 0)) {
+            return Ok(Some(command));
+        }
+    }
+    Ok(None)
 }
 
-/// The commands that an event may be of, by the how manieth it was in its stream.
-fn possible_commands(event: &RecordedEvent) -> impl Iterator<Item = Uuid> + use<> {
-    let (ids, id) = (EventIds::of(&event.stream), event.id);
-    (0..EVENTS_MAX).map(move |index| ids.id(id, index))
-}
-
+/// Whether a command has recorded an event, the how manieth of its stream whatever.
 fn is_of(event: &RecordedEvent, command: Uuid) -> bool {
-    possible_commands(event).any(|possible| possible == command)
+    let ids = EventIds::of(&event.stream);
+    (0..EVENTS_MAX).any(|index| ids.id(command, index) == event.id)
 }

@@ -1,14 +1,14 @@
 use std::num::NonZeroU16;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use foldhouse::{Aggregate, EventStore};
 use foldhouse::{
-    AsOf, CommandMeta, JournalStore, Past, Runtime, Store, StreamQuery, Timestamp, Version,
+    Aggregate, AsOf, CommandMeta, EventStore, JournalStore, Past, Runtime, SnapshotStore, StreamId,
+    StreamQuery, Timestamp, Version,
 };
 use foldhouse_aggregates::{Credit, Currency, GlAccount, Money, OpenAccount, Side};
 use foldhouse_examples::{Failure, Findings, Latency, fail};
-use foldhouse_store::{Payload, Snapshot};
+use foldhouse_store::{Payload, Snapshot, SnapshotCriteria};
 use hdrhistogram::Histogram;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -19,6 +19,8 @@ use crate::post::TENANT;
 const ID: &str = "long";
 /// How far apart the kept snapshots are.
 const SNAPSHOT_EVERY_EVENTS: u64 = 500;
+/// After so many events an actor keeps a snapshot, if nothing else is said.
+const SNAPSHOTS_OF_ACTOR_EVENTS: u64 = 1_000;
 /// How many moments are asked for, by each kind of question.
 const QUESTIONS: usize = 300;
 /// Every one of so many postings is back-dated.
@@ -57,6 +59,13 @@ pub(crate) async fn measure(
     let without_snapshots_us = ask(fresh, &counts, &recorded, wrong).await?;
     keep_snapshots(store, events).await?;
     let fresh = || Ok(fresh()?.with_snapshots(store.clone()));
+    let last = AsOf::Version(Version::new(events));
+    let from = fresh()?.state(last).await.map_err(fail)?.snapshot;
+    if events >= SNAPSHOTS_OF_ACTOR_EVENTS && events - from.get() >= SNAPSHOT_EVERY_EVENTS {
+        wrong.add(|| {
+            format!("the long account's kept snapshots are not used: it began with {from}")
+        });
+    }
     let with_snapshots_us = ask(fresh, &counts, &recorded, wrong).await?;
     Ok(LongAccount {
         events,
@@ -134,13 +143,14 @@ async fn recorded(store: &JournalStore, events: u64) -> Result<Vec<Timestamp>, F
     Ok(times)
 }
 
-fn stream() -> Result<foldhouse::StreamId, Failure> {
-    foldhouse::StreamId::new(TENANT, GlAccount::TYPE, ID).map_err(fail)
+fn stream() -> Result<StreamId, Failure> {
+    StreamId::new(TENANT, GlAccount::TYPE, ID).map_err(fail)
 }
 
 /// As a retention policy would leave them.
 async fn keep_snapshots(store: &Arc<JournalStore>, events: u64) -> Result<(), Failure> {
     let past = Past::<GlAccount>::in_events(store.clone(), TENANT, ID).map_err(fail)?;
+    let state_schema = state_schema(store, events).await?;
     let mut version = SNAPSHOT_EVERY_EVENTS;
     while version <= events {
         let at = past
@@ -159,10 +169,9 @@ async fn keep_snapshots(store: &Arc<JournalStore>, events: u64) -> Result<(), Fa
             version: at.version,
             event_id: event.id,
             taken_at: event.recorded_at,
-            state_schema: GlAccount::STATE_SCHEMA,
+            state_schema,
             payload: Payload::message_pack(state),
         };
-        let store: &dyn Store = &**store;
         store
             .save_snapshot(snapshot, NonZeroU16::MAX)
             .await
@@ -170,6 +179,26 @@ async fn keep_snapshots(store: &Arc<JournalStore>, events: u64) -> Result<(), Fa
         version += SNAPSHOT_EVERY_EVENTS;
     }
     Ok(())
+}
+
+/// What the account's own snapshots carry. Its actor keeps only one, so all of its own must have been kept before others are
+/// put beside it.
+async fn state_schema(store: &JournalStore, events: u64) -> Result<u32, Failure> {
+    let stream = stream()?;
+    let mut last = None;
+    let waiting = Instant::now();
+    while events >= SNAPSHOTS_OF_ACTOR_EVENTS && waiting.elapsed() < Duration::from_secs(10) {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let kept = store.snapshots(&stream, SnapshotCriteria::ALL).await;
+        let newest = kept.map_err(fail)?.first().copied();
+        if let Some(newest) = newest
+            && last == Some(newest.version)
+        {
+            return Ok(newest.state_schema);
+        }
+        last = newest.map(|newest| newest.version);
+    }
+    Ok(GlAccount::STATE_SCHEMA)
 }
 
 async fn ask(

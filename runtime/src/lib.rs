@@ -178,6 +178,7 @@ mod snapshots;
 mod state_schema;
 mod supervisor;
 mod sync;
+mod timer;
 mod transaction;
 mod watchdog;
 mod work;
@@ -241,6 +242,10 @@ pub use temporal::{
     Evidence, FieldValue, HISTORY_PAGE_CHANGES_MAX, HistoryCursor, HistoryPage, HistoryQuery, Past,
     PastError, REORDERED_BYTES_MAX, REORDERED_EVENTS_MAX, ReadModelAt, ReadModelError, StateAt,
     StatesCompared, UnserializableState, differences, position_recorded_by, read_model_at,
+};
+pub use timer::{
+    PendingTimer, TIMER_COMMAND_BYTES_MAX, TIMER_NAME_BYTES_MAX, TIMERS_PER_DECISION_MAX,
+    TimedCommand, TimerChange, TimerCursor, TimerPage, is_timer_record,
 };
 pub use transaction::{
     Condition, IdempotentSteps, Step, Steps, TRANSACTION_AGGREGATES_MAX, Transacted,

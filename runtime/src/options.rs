@@ -9,6 +9,7 @@ pub(crate) use self::lifecycle::Lifecycle;
 use crate::event_query::{CursorKeys, Cursors};
 use crate::projection::{Alerts, ProjectionIncident};
 use crate::runtime::{Runtime, StartError};
+use crate::timer::{TimedCommand, TimedCommands};
 
 /// What a caller gets when a limit on commands in flight is reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,17 +42,18 @@ pub(crate) struct Options {
     pub(crate) lifecycle: Lifecycle,
     pub(crate) alerts: Alerts,
     pub(crate) cursors: Cursors,
-    /// Whether it measures: what is tried out on a fork must not show among what really happens.
-    pub(crate) is_measured: bool,
+    pub(crate) timed_commands: TimedCommands,
+    /// Whether it is thrown away: what is tried out must not show among what is measured, and its timers do not fire.
+    pub(crate) is_scratch: bool,
 }
 
 impl Options {
     /// Makes handles of what is measured; they lead nowhere if nothing is.
     pub(crate) fn meters<M>(&self, register: impl FnOnce() -> M) -> M {
-        if self.is_measured {
-            register()
-        } else {
+        if self.is_scratch {
             metrics::with_local_recorder(&metrics::NoopRecorder, register)
+        } else {
+            register()
         }
     }
 }
@@ -69,7 +71,8 @@ impl RuntimeBuilder {
                 lifecycle: Lifecycle::default(),
                 alerts: Alerts::default(),
                 cursors: Cursors::default(),
-                is_measured: true,
+                timed_commands: TimedCommands::default(),
+                is_scratch: false,
             },
         }
     }
@@ -129,6 +132,14 @@ impl RuntimeBuilder {
     /// How long the cursors of event queries are good for; an hour if nothing is said.
     pub fn cursors_expire_after(mut self, after: Duration) -> Self {
         self.options.cursors.expire_after = after;
+        self
+    }
+
+    /// Lets timers send this command ([`Decision::schedule`](crate::Decision::schedule)). Name all that were ever
+    /// scheduled and may be pending: a timer whose command is not known stays pending, is listed with its error
+    /// ([`Runtime::timers`](crate::Runtime::timers)), logged and counted, and is tried again.
+    pub fn timed_command<C: TimedCommand>(mut self) -> Self {
+        self.options.timed_commands.add::<C>();
         self
     }
 

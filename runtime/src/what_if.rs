@@ -61,8 +61,9 @@ impl Runtime {
     /// runtime or its store, which go on meanwhile. The journal is not copied.
     ///
     /// A position within the events of one command or transaction is rounded down to the end of the one before, so that no
-    /// entry is there by half; [`WhatIf::forked_at`] tells. The fork has this runtime's options, its clock too, and measures
-    /// nothing. Projections that are started on it make their rows anew, from the first event.
+    /// entry is there by half; [`WhatIf::forked_at`] tells. The fork has this runtime's options, its clock too. It
+    /// measures nothing, its timers do not fire, and projections that are started on it make their rows anew, from the first
+    /// event.
     ///
     /// "What would the trial balance be if these had been posted the other way round?"
     ///
@@ -132,7 +133,7 @@ impl Runtime {
         let live = Arc::clone(self.store());
         let at = end_of_whole_command(&*live, at).await?;
         let mut options = self.options().clone();
-        options.is_measured = false;
+        options.is_scratch = true;
         // Nobody is to be called out of bed by what is tried out.
         options.alerts = Alerts::default();
         let clock = Arc::clone(&options.clock);

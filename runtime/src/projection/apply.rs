@@ -9,6 +9,7 @@ use super::model::Failed;
 use super::slot::Partition;
 use super::{Projection, ProjectionFilter, TableOf};
 use crate::refusal::panic_message;
+use crate::timer::is_timer_record;
 
 /// Which events a table is made of.
 pub(super) struct Selection {
@@ -28,6 +29,8 @@ impl Selection {
         self.filter
             .as_ref()
             .is_none_or(|filter| filter.matches(event))
+            // The runtime's own, which no user's projection knows.
+            && !is_timer_record(event)
             && self
                 .partition
                 .is_none_or(|partition| partition.has(&event.stream))

@@ -6,6 +6,7 @@ use foldhouse_store::{EventStore, Position, ReadError, RecordedEvent, StreamId, 
 
 use crate::projection::{Projection, ProjectionError, Table, TableOf};
 use crate::refusal::panic_message;
+use crate::timer::is_timer_record;
 
 /// Events of one read.
 const PAGE_EVENTS: usize = 1_024;
@@ -128,7 +129,7 @@ pub async fn read_model_at<P: Projection>(
         };
         let due = page.events.iter();
         let due = due.take_while(|event| event.position <= position);
-        for event in due.filter(|event| filter.matches(event)) {
+        for event in due.filter(|event| !is_timer_record(event) && filter.matches(event)) {
             match apply(&projection, event, &mut model.table) {
                 Ok(()) => {
                     // No event's fault, so it sets none aside.

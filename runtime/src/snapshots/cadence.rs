@@ -5,6 +5,11 @@ use foldhouse_store::{Clock, NewEvent, Timestamp, Version};
 use super::policy::SnapshotPolicy;
 use crate::hydrate::Hydrated;
 
+/// The most snapshots of one aggregate within [`BUSY_WINDOW_MICROS`] that are taken for the number or the bytes of its
+/// events. One that is posted to a million times a second would otherwise be saved a thousand times a second.
+const SNAPSHOTS_IN_WINDOW_MAX: u8 = 16;
+const BUSY_WINDOW_MICROS: i64 = 1_000_000;
+
 /// How far an aggregate is from its last snapshot.
 #[derive(Debug)]
 pub(crate) struct Cadence {
@@ -15,6 +20,14 @@ pub(crate) struct Cadence {
     bytes: u64,
     /// When it was taken, or when the first event behind none was recorded.
     since: Option<Timestamp>,
+    busy: Busy,
+}
+
+/// How many snapshots were taken lately.
+#[derive(Debug, Default)]
+struct Busy {
+    window_began: Timestamp,
+    taken: u8,
 }
 
 impl Cadence {
@@ -24,6 +37,7 @@ impl Cadence {
             version: hydrated.snapshot_version,
             bytes: hydrated.bytes_behind_snapshot,
             since: hydrated.since,
+            busy: Busy::default(),
         }
     }
 
@@ -36,13 +50,13 @@ impl Cadence {
     ) -> bool {
         let policy = &*self.policy;
         if self.events_behind(version) >= policy.every_events {
-            return true;
+            return self.busy.has_room(clock);
         }
         if policy.every_bytes < u64::MAX {
             let bytes = events.iter().map(|event| event.payload.bytes.len() as u64);
             self.bytes = self.bytes.saturating_add(bytes.sum());
             if self.bytes >= policy.every_bytes {
-                return true;
+                return self.busy.has_room(clock);
             }
         }
         let Some(every) = policy.every else {
@@ -63,6 +77,7 @@ impl Cadence {
     pub(crate) fn taken(&mut self, version: Version, clock: &dyn Clock) {
         self.version = version;
         self.bytes = 0;
+        self.busy.taken = self.busy.taken.saturating_add(1);
         if self.policy.every.is_some() {
             self.since = Some(clock.now());
         }
@@ -70,5 +85,25 @@ impl Cadence {
 
     fn events_behind(&self, version: Version) -> u64 {
         version.get().saturating_sub(self.version.get())
+    }
+}
+
+impl Busy {
+    /// Whether the window has room for another one.
+    fn has_room(&mut self, clock: &dyn Clock) -> bool {
+        if self.taken < SNAPSHOTS_IN_WINDOW_MAX {
+            return true;
+        }
+        let now = clock.now();
+        let passed = now
+            .unix_micros()
+            .saturating_sub(self.window_began.unix_micros());
+        // A clock that was set back begins a new one, too.
+        if (0..BUSY_WINDOW_MICROS).contains(&passed) {
+            return false;
+        }
+        self.window_began = now;
+        self.taken = 0;
+        true
     }
 }

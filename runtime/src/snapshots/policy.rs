@@ -11,7 +11,8 @@ use crate::runtime::StartError;
 ///
 /// A snapshot is taken with the first event after which *any* of the bounds is reached: so many events, so many bytes of
 /// them, or so much time since the last one. It costs a clone of the state on the aggregate's own turn; encoding and
-/// saving it happen beside, and no command waits for that. Snapshots never change a result: without them, or if any is
+/// saving it happen beside, and no command waits for that. However busy an aggregate is, no more than 16 a second are taken
+/// of it for the number or the bytes of its events: then the next one comes later. Snapshots never change a result: without them, or if any is
 /// lost, hydrating takes longer.
 ///
 /// Hydrating needs the newest one only. Older ones let questions about the past begin nearer to their answer.

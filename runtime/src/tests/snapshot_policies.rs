@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::counter::*;
 use super::*;
+use crate::hydrate::Hydrated;
+use crate::snapshots::Cadence;
 use crate::*;
 use foldhouse_store::{Payload, SnapshotStore};
 
@@ -368,4 +370,36 @@ async fn snapshots_of_a_build_whose_apply_was_another_are_not_used_though_nobody
     settle().await;
     assert_eq!(tally.snapshots().await.unwrap()[0].version, Version::new(5));
     assert!(tally.snapshots().await.unwrap()[0].is_usable);
+}
+
+#[test]
+fn an_aggregate_that_never_rests_has_sixteen_snapshots_a_second_and_the_next_one_later() {
+    let clock = StoppedClock::new();
+    let hydrated = Hydrated {
+        state: (),
+        version: Version::EMPTY,
+        snapshot_version: Version::EMPTY,
+        snapshot_bytes: 0,
+        bytes_behind_snapshot: 0,
+        since: None,
+    };
+    let policy = Arc::new(SnapshotPolicy::new().every_events(10));
+    let mut cadence = Cadence::new(&policy, &hydrated);
+    let mut taken = 0;
+    let mut version = Version::EMPTY;
+    let mut thousand_events = |cadence: &mut Cadence| {
+        for _ in 0..1_000 {
+            version = version.next();
+            if cadence.is_due(version, &[], &clock) {
+                cadence.taken(version, &clock);
+                taken += 1;
+            }
+        }
+        taken
+    };
+    // The first window begins with the seventeenth.
+    assert_eq!(thousand_events(&mut cadence), 32);
+    assert_eq!(thousand_events(&mut cadence), 32);
+    clock.pass(Duration::from_secs(1));
+    assert_eq!(thousand_events(&mut cadence), 48);
 }

@@ -202,16 +202,16 @@ impl EventStore for HeldStore {
             return verdict;
         }
         let mut held = self.held.lock().unwrap();
-        let verdict = if held.holding && !passes {
+        if held.holding && !passes {
             held.queue.push_back((append, settled));
             drop(held);
-            Verdict::Taken
-        } else {
-            drop(held);
-            self.inner.submit(append, settled)
-        };
+            self.submitted.send_modify(|count| *count += 1);
+            return Verdict::Taken;
+        }
+        drop(held);
+        // First: who is answered may look at the count.
         self.submitted.send_modify(|count| *count += 1);
-        verdict
+        self.inner.submit(append, settled)
     }
 
     fn ready(&self) -> BoxFuture<'_, ()> {

@@ -185,6 +185,9 @@ pub fn decode_event<A: Aggregate>(
     if event.stream.aggregate_type() != A::TYPE {
         return None;
     }
+    if A::upcasters().are_none() {
+        return Some(upcasters::read_plain::<A>(event));
+    }
     let mut single = None;
     let mut events = 0;
     let read = upcasters::read::<A>(event, |decoded| {

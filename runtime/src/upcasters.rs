@@ -1,10 +1,12 @@
 //! How events that earlier builds recorded are read by this one.
 //!
-//! - this file: what an aggregate declares
+//! - this file: how an aggregate declares it
+//! - `declared`: what is declared of each event type, and whether it fits together
 //! - `fields`: an event's content without its Rust type
 //! - `reading`: how one stored event becomes the events of today
 //! - `upcast_error`: what an upcaster says when it cannot
 
+mod declared;
 mod fields;
 mod reading;
 mod upcast_error;
@@ -17,10 +19,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use smallvec::{SmallVec, smallvec};
 
+use self::declared::{Declared, Rules};
 pub use self::fields::Fields;
 pub(crate) use self::fields::{read_value, to_bytes};
 pub use self::reading::{UPCAST_EVENTS_MAX, UPCAST_STEPS_MAX};
-pub(crate) use self::reading::{read, steps_taken};
+pub(crate) use self::reading::{read, read_plain, steps_taken};
 pub use self::upcast_error::UpcastError;
 
 use crate::event_codec::EventCodecError;
@@ -179,50 +182,6 @@ enum Upcast<E> {
 
 type Step<E> = Box<dyn Fn(OldEvent) -> Result<Upcast<E>, UpcastError> + Send + Sync>;
 
-struct Declared<E> {
-    types: BTreeMap<&'static str, Rules<E>>,
-    /// What is wrong with the declarations, if anything is: nothing is written or read then.
-    fault: Option<String>,
-}
-
-/// What is declared of one event type.
-struct Rules<E> {
-    /// By the version that they start from.
-    steps: BTreeMap<u16, Step<E>>,
-    /// The version that was declared.
-    version: Option<u16>,
-    renamed_to: Option<&'static str>,
-    skips_all: bool,
-    skips_newer: bool,
-}
-
-impl<E> Default for Rules<E> {
-    fn default() -> Self {
-        Self {
-            steps: BTreeMap::new(),
-            version: None,
-            renamed_to: None,
-            skips_all: false,
-            skips_newer: false,
-        }
-    }
-}
-
-impl<E> Rules<E> {
-    /// The version that today's events of the type have; `None` where it is the aggregate that says.
-    fn current(&self) -> Option<u16> {
-        let last_step = self.steps.last_key_value();
-        let behind_steps = last_step.map(|(from, _)| from.saturating_add(1));
-        let first = self.skips_newer.then_some(1);
-        self.version.or(behind_steps).or(first)
-    }
-
-    /// Whether an event of this type is never one of today.
-    fn is_retired(&self) -> bool {
-        self.renamed_to.is_some() || self.skips_all
-    }
-}
-
 impl<E: 'static> Upcasters<E> {
     /// For an aggregate whose events have never changed.
     pub const NONE: &'static Self = &Self { declared: None };
@@ -345,6 +304,12 @@ impl<E> Upcasters<E> {
         self.rules(event_type)?.current()
     }
 
+    /// Whether nothing is declared.
+    #[inline]
+    pub(crate) fn are_none(&self) -> bool {
+        self.declared.is_none()
+    }
+
     /// The event types and versions that have a step, in order.
     pub(crate) fn steps(&self) -> impl Iterator<Item = (&'static str, u16)> {
         self.declared.iter().flat_map(|declared| {
@@ -411,53 +376,6 @@ impl<E> Upcasters<E> {
                 .get_or_insert_with(|| format!("{event_type}: {fault}"));
         }
         self
-    }
-}
-
-impl<E> Rules<E> {
-    /// Whether what is declared of the type fits together.
-    fn check(&self) -> Result<(), String> {
-        if self.version == Some(0) {
-            return Err("versions count from 1".to_owned());
-        }
-        let last_step = self.steps.last_key_value().map(|(from, _)| *from);
-        if let (Some(version), Some(from)) = (self.version, last_step)
-            && version <= from
-        {
-            return Err(format!(
-                "its version is {version}, but a step starts from {from}"
-            ));
-        }
-        let has_versions = self.version.is_some() || last_step.is_some() || self.skips_newer;
-        let fates = [has_versions, self.renamed_to.is_some(), self.skips_all];
-        if fates.into_iter().filter(|fate| *fate).count() > 1 {
-            return Err(
-                "it is skipped, renamed, or has versions of its own: only one of these".to_owned(),
-            );
-        }
-        Ok(())
-    }
-}
-
-impl<E> Declared<E> {
-    fn check(&self) -> Result<(), EventCodecError> {
-        match &self.fault {
-            None => Ok(()),
-            Some(fault) => Err(EventCodecError::Upcasters {
-                what: fault.clone(),
-            }),
-        }
-    }
-
-    fn version_to_record(&self, event_type: &str) -> Result<Option<u16>, EventCodecError> {
-        self.check()?;
-        match self.types.get(event_type) {
-            None => Ok(None),
-            Some(rules) if rules.is_retired() => Err(EventCodecError::Retired {
-                event_type: event_type.to_owned(),
-            }),
-            Some(rules) => Ok(rules.current()),
-        }
     }
 }
 

@@ -3,7 +3,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use foldhouse_store::RecordedEvent;
 use smallvec::{SmallVec, smallvec};
 
-use super::{Declared, Fields, OldEvent, Rules, Step, Upcast};
+use super::declared::{Declared, Rules};
+use super::{Fields, OldEvent, Step, Upcast};
 use crate::aggregate::Aggregate;
 use crate::event_codec::{EventCodecError, check_known, decode_content, encode, plain_payload};
 use crate::refusal::panic_message;
@@ -20,23 +21,19 @@ pub(crate) fn read<A: Aggregate>(
     each: impl FnMut(A::Event),
 ) -> Result<(), EventCodecError> {
     match &A::upcasters().declared {
-        None => read_plain::<A>(event, each),
+        None => read_plain::<A>(event).map(each),
         Some(declared) => read_declared::<A>(declared, event, each),
     }
 }
 
 /// Reads an event of whose type nothing is declared.
 #[inline]
-fn read_plain<A: Aggregate>(
-    event: &RecordedEvent,
-    mut each: impl FnMut(A::Event),
-) -> Result<(), EventCodecError> {
+pub(crate) fn read_plain<A: Aggregate>(event: &RecordedEvent) -> Result<A::Event, EventCodecError> {
     let decoded: A::Event = decode_content(&event.event_type, plain_payload(event)?)
         .map_err(|error| if_newer::<A>(event, error))?;
     let known = A::event_schema(&decoded);
     check_known(&event.event_type, event.schema_version, known)?;
-    each(decoded);
-    Ok(())
+    Ok(decoded)
 }
 
 /// Why an event cannot be read of whose type nothing is declared: that it is newer says more than what does not fit.
@@ -66,7 +63,7 @@ fn read_declared<A: Aggregate>(
 ) -> Result<(), EventCodecError> {
     declared.check()?;
     let Some(rules) = declared.types.get(&*event.event_type) else {
-        return read_plain::<A>(event, each);
+        return read_plain::<A>(event).map(each);
     };
     if rules.skips_all {
         return Ok(());

@@ -94,10 +94,10 @@ async fn every_change_tells_its_command_user_and_what_caused_it() {
     }
     let past = account.past();
     // However the history is cut, and also where a cut is in the middle of a command.
-    for (skip, limit) in [(0, 1_000), (0, 1), (2, 3), (100, 7), (138, 1)] {
+    for (skip, limit) in [(0usize, 1_000), (0, 1), (2, 3), (100, 7), (138, 1)] {
         let mut query =
-            HistoryQuery::between(AsOf::Version(Version::new(skip)), AsOf::Now).limit(limit);
-        let mut expected = commands.iter().skip(skip as usize);
+            HistoryQuery::between(AsOf::Version(Version::new(skip as u64)), AsOf::Now).limit(limit);
+        let mut expected = commands.iter().skip(skip);
         loop {
             let page = past.history(&query, Account::balance).await.unwrap();
             for change in &page.changes {

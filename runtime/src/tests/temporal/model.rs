@@ -28,8 +28,8 @@ enum Make {
     },
     /// Something else is recorded, so that positions are not versions.
     Other,
-    /// A snapshot of the version at this part of the history.
-    Snapshot { part: f64, fault: Fault },
+    /// A snapshot of the version at this part of the history, in thousandths.
+    Snapshot { part: usize, fault: Fault },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,13 +56,15 @@ fn make() -> impl Strategy<Value = Make> {
         6 => (0..40i64, prop::collection::vec(effective, 1..12))
             .prop_map(|(after, effective)| Make::Post { after, effective }),
         2 => Just(Make::Other),
-        2 => (0.0..1.0f64, fault).prop_map(|(part, fault)| Make::Snapshot { part, fault }),
+        2 => (0..1_000usize, fault).prop_map(|(part, fault)| Make::Snapshot { part, fault }),
     ]
 }
 
-/// A moment, by parts of what there is.
-fn moment() -> impl Strategy<Value = (u8, f64, f64)> {
-    (0..6u8, -0.05..1.05f64, -0.05..1.05f64)
+/// A kind of moment, and how far into what there is, in thousandths.
+type Moment = (u8, i64, i64);
+
+fn moment() -> impl Strategy<Value = Moment> {
+    (0..6u8, -50..1_050i64, -50..1_050i64)
 }
 
 struct Made {
@@ -102,9 +104,9 @@ async fn made(steps: &[Make]) -> Made {
                 append(&store, &stream, events).await;
             }
             Make::Snapshot { part, fault } => {
-                let version = (known.len() as f64 * part) as u64;
+                let version = known.len() * part / 1_000;
                 if version > 0 {
-                    save_snapshot(&store, &stream, &known, version, *fault).await;
+                    save_snapshot(&store, &stream, &known[..version], *fault).await;
                 }
             }
         }
@@ -112,16 +114,11 @@ async fn made(steps: &[Make]) -> Made {
     Made { store, known }
 }
 
-async fn save_snapshot(
-    store: &MemoryStore,
-    stream: &StreamId,
-    known: &[Known],
-    version: u64,
-    fault: Fault,
-) {
-    let query = StreamQuery::since(stream.clone(), Version::new(version), 1);
+async fn save_snapshot(store: &MemoryStore, stream: &StreamId, known: &[Known], fault: Fault) {
+    let version = Version::new(known.len() as u64);
+    let query = StreamQuery::since(stream.clone(), version, 1);
     let event = store.read_stream(query).await.unwrap().events.remove(0);
-    let mut postings: Vec<_> = known[..version as usize].iter().map(|k| k.amount).collect();
+    let mut postings: Vec<_> = known.iter().map(|known| known.amount).collect();
     if fault != Fault::None {
         // Whoever uses it shows a wrong state.
         postings.push(1_000_000);
@@ -133,7 +130,7 @@ async fn save_snapshot(
     }
     let snapshot = Snapshot {
         stream: stream.clone(),
-        version: Version::new(version),
+        version,
         event_id: if fault == Fault::History {
             Uuid::nil()
         } else {
@@ -148,12 +145,12 @@ async fn save_snapshot(
 }
 
 impl Made {
-    fn as_of(&self, (kind, one, other): (u8, f64, f64)) -> AsOf {
-        let part_of = |values: Vec<i64>, part: f64| {
+    fn as_of(&self, (kind, one, other): Moment) -> AsOf {
+        let part_of = |values: Vec<i64>, part: i64| {
             let (Some(least), Some(most)) = (values.iter().min(), values.iter().max()) else {
                 return 0;
             };
-            least + ((most - least) as f64 * part) as i64
+            least + (most - least) * part / 1_000
         };
         let recorded = |part| {
             micros(part_of(
@@ -167,14 +164,11 @@ impl Made {
                 part,
             ))
         };
+        let part = one.clamp(0, 1_000).unsigned_abs();
         match kind {
             0 => AsOf::Now,
-            1 => AsOf::Version(Version::new(
-                (self.known.len() as f64 * one.clamp(0.0, 1.0)) as u64,
-            )),
-            2 => AsOf::Position(Position::new(
-                (self.store.head().get() as f64 * one.clamp(0.0, 1.0)) as u64,
-            )),
+            1 => AsOf::Version(Version::new(self.known.len() as u64 * part / 1_000)),
+            2 => AsOf::Position(Position::new(self.store.head().get() * part / 1_000)),
             3 => AsOf::Recorded(recorded(one)),
             4 => AsOf::Effective(effective(one)),
             _ => AsOf::Bitemporal {
@@ -330,15 +324,14 @@ async fn a_long_history_is_read_over_pages_from_the_nearest_snapshot() {
         });
         if round % 10 == 9 {
             steps.push(Make::Snapshot {
-                part: 0.99,
+                part: 990,
                 fault: Fault::None,
             });
         }
     }
     let made = made(&steps).await;
     let past = past_of::<Account>(&made.store, "1");
-    for moment in (0..6u8).flat_map(|kind| [(kind, 0.3, 0.7), (kind, 0.98, 0.9), (kind, 0.0, 1.0)])
-    {
+    for moment in (0..6u8).flat_map(|kind| [(kind, 300, 700), (kind, 980, 900), (kind, 0, 1_000)]) {
         made.check_state(&past, made.as_of(moment)).await;
         let sums = past_of::<Account>(&made.store, "1").backdating(Backdating::AnyOrder);
         made.check_sum(&sums, made.as_of(moment)).await;

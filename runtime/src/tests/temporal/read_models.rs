@@ -49,7 +49,7 @@ async fn postings(store: &MemoryStore, postings: impl IntoIterator<Item = (u64, 
 #[tokio::test]
 async fn a_read_model_is_made_as_it_was_at_every_position() {
     let store = Arc::new(MemoryStore::new());
-    let history = (0..2_500u64).map(|number| (number % 3, [5, -2, 1, -4][number as usize % 4]));
+    let history = (0..2_500usize).map(|number| ((number % 3) as u64, [5, -2, 1, -4][number % 4]));
     let history: Vec<_> = history.collect();
     postings(&store, history.iter().copied()).await;
     for position in [0, 1, 2, 7, 1_023, 1_024, 1_025, 2_048, 2_499, 2_500] {

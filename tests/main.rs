@@ -12,6 +12,7 @@ mod consistency;
 mod crash;
 mod domains;
 mod durable_writes;
+mod event_subscriptions;
 mod format;
 mod format_reader;
 mod index_damage;

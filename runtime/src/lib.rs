@@ -113,11 +113,11 @@
 //! - Over time: timers ([`Decision::schedule`], [`Runtime::timers`]), and processes that react to events with commands to
 //!   other aggregates ([`ProcessManager`], [`Runtime::run_process`]).
 //! - Read models: [`Projection`], [`Table`], [`ProjectionRef`], [`ProjectionStatus`], [`FailurePolicy`].
-//! - The past: [`AggregateRef::past`] and [`Past`] answer as of a version, a recorded or an effective time ([`AsOf`]), with
-//!   each change and its cause; [`read_model_at`] for read models; [`differences`] between any two states.
 //! - Events as they come: [`Subscription`] to one aggregate's, [`CategorySubscription`] to those of a type,
 //!   [`EventSubscription`] to those of an [`EventScope`], as they are recorded.
-//! - Searching what was recorded: [`Runtime::find_events`] with an [`EventQuery`] and an [`EventFilter`].
+//! - Searching what was recorded: [`Runtime::find_events`] with an [`EventQuery`] and [`EventCondition`]s.
+//! - The past: [`AggregateRef::past`] and [`Past`] answer as of a version, a recorded or an effective time ([`AsOf`]), with
+//!   each change and its cause; [`read_model_at`] for read models; [`differences`] between any two states.
 //! - What it measures: [`runtime_metrics`], [`projection_metrics`], [`journal_metrics`]; spans and events by `tracing`.
 //! - [`semantics`]: order, durability and failure on one page.
 #![warn(
@@ -214,8 +214,8 @@ pub use event_codec::{
 };
 pub use event_id::event_id;
 pub use event_query::{
-    CursorKey, CursorKeys, EVENT_FILTER_CONDITIONS_MAX, EVENT_FILTER_DEPTH_MAX,
-    EVENT_QUERY_EXAMINED_MAX, EVENT_QUERY_LIMIT_MAX, EventCursor, EventFilter, EventOrder,
+    CursorKey, CursorKeys, EVENT_CONDITION_DEPTH_MAX, EVENT_CONDITIONS_MAX,
+    EVENT_QUERY_EXAMINED_MAX, EVENT_QUERY_LIMIT_MAX, EventCondition, EventCursor, EventOrder,
     EventPage, EventQuery, EventQueryError,
 };
 pub use idempotent_command::IdempotentCommand;

@@ -1,7 +1,9 @@
+mod events;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use foldhouse_store::{InvalidStreamId, ReadError, Store, StreamId, Version};
+use foldhouse_store::{InvalidStreamId, Position, ReadError, Store, StreamId};
 use ractor::Actor;
 use uuid::Uuid;
 
@@ -9,7 +11,6 @@ use crate::aggregate::Aggregate;
 use crate::aggregate_ref::AggregateRef;
 use crate::command_options::CommandOptions;
 use crate::directory::{Directory, OtherType};
-use crate::event_query::{self, EventPage, EventQuery, EventQueryError};
 use crate::options::{Options, RuntimeBuilder};
 use crate::outcome::{Outcome, OutcomeError, settled_outcome};
 use crate::parked::ParkedAggregate;
@@ -18,7 +19,6 @@ use crate::projection::{self, ProjectError, Projection, ProjectionRef};
 use crate::residency::passivate_idle;
 use crate::shared::Shared;
 use crate::shutdown::{self, ShutdownIncomplete, ShutdownReport};
-use crate::subscription::{CategorySubscription, EventScope, EventSubscription, StartAt};
 use crate::supervisor::Supervisor;
 use crate::timer::{self, TimerCursor, TimerPage};
 use crate::transaction::{self, IdempotentSteps, Purpose, Steps, Transacted, TransactionError};
@@ -409,81 +409,25 @@ impl Runtime {
     /// Starts a process where it was: it is told of all events that it was not told of, and then of those that come. What
     /// its instances had on their way goes on. It ends with the runtime.
     ///
+    /// One that never ran begins with the first event that was ever recorded; see [`Runtime::run_process_after`].
+    ///
     /// # Errors
     /// See [`StartProcessError`].
     pub async fn run_process<P: ProcessManager>(&self) -> Result<ProcessRef<P>, StartProcessError> {
-        process::start(&self.owner.shared).await
+        self.run_process_after(Position::BEFORE_FIRST).await
     }
 
-    /// Follows the recorded events of a scope, in the order of their positions: first those that are there, then those
-    /// that come. See [`EventSubscription`] for what it guarantees, and for who keeps where it stands.
-    ///
-    /// ```
-    /// # use foldhouse::*;
-    /// # #[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
-    /// # struct Counter(u64);
-    /// # #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-    /// # enum CounterEvent { Added { by: u64 } }
-    /// # impl Aggregate for Counter {
-    /// #     const TYPE: &'static str = "counter";
-    /// #     type Event = CounterEvent;
-    /// #     fn apply(&mut self, CounterEvent::Added { by }: &CounterEvent) { self.0 += by; }
-    /// # }
-    /// # struct Increment(u64);
-    /// # impl Command for Increment {
-    /// #     type Aggregate = Counter;
-    /// #     type Reply = u64;
-    /// #     type Rejection = Never;
-    /// #     fn decide(&self, counter: &Counter, _: &CommandContext) -> Decided<Self> {
-    /// #         Ok(Decision::event(CounterEvent::Added { by: self.0 }, counter.0 + self.0))
-    /// #     }
-    /// # }
-    /// # async fn publish(_: &RecordedEvent) {}
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let runtime = Runtime::builder(std::sync::Arc::new(MemoryStore::new())).start().await?;
-    /// # runtime.aggregate::<Counter>("acme", "visits")?.send(Increment(40)).await?;
-    /// # let ending = runtime.clone();
-    /// # tokio::spawn(async move { ending.shutdown(std::time::Duration::from_secs(10)).await });
-    /// // Kept where the events go to; 0 the first time.
-    /// let mut handled = Position::BEFORE_FIRST;
-    ///
-    /// let mut events = runtime.subscribe(EventScope::tenant("acme"), StartAt::After(handled));
-    /// while let Some(event) = events.next().await? {
-    ///     publish(&event).await; // may be done twice after a crash
-    ///     handled = event.position; // and is kept then
-    /// }
-    /// # assert_eq!(handled, Position::new(1));
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use = "a subscription that is dropped follows nothing"]
-    pub fn subscribe(&self, scope: EventScope, start: StartAt) -> EventSubscription {
-        EventSubscription::of_scope(&self.owner.shared, scope, start)
-    }
-
-    /// Follows the recorded events of one stream from a version on (1 is the first).
-    #[must_use = "a subscription that is dropped follows nothing"]
-    pub fn subscribe_stream(&self, stream: &StreamId, from: Version) -> EventSubscription {
-        EventSubscription::of_stream(&self.owner.shared, stream, from)
-    }
-
-    /// Follows the events of all aggregates of one type, decoded: those of one tenant, or of all (`None`).
-    #[must_use = "a subscription that is dropped follows nothing"]
-    pub fn subscribe_to<A: Aggregate>(
-        &self,
-        tenant: Option<&str>,
-        start: StartAt,
-    ) -> CategorySubscription<A> {
-        CategorySubscription::new(&self.owner.shared, tenant, start)
-    }
-
-    /// Searches the recorded events: a page of what an [`EventQuery`] asks for, and where the next one begins.
+    /// The same for a process that is added to a store with a past, which it is not to be told of: one that never ran
+    /// begins behind this position. Give the same position for ever: where the process is is only kept beside the journal,
+    /// and if that is lost it begins there again (which its instances know, and nothing happens twice).
     ///
     /// # Errors
-    /// See [`EventQueryError`].
-    pub async fn find_events(&self, query: &EventQuery) -> Result<EventPage, EventQueryError> {
-        event_query::find(&self.owner.shared, query).await
+    /// See [`StartProcessError`].
+    pub async fn run_process_after<P: ProcessManager>(
+        &self,
+        after: Position,
+    ) -> Result<ProcessRef<P>, StartProcessError> {
+        process::start(&self.owner.shared, after).await
     }
 
     /// The aggregates that failed too often and are left alone, the longest parked first. At most 10,000 are kept in mind;

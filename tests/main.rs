@@ -20,6 +20,7 @@ mod once;
 mod order_process;
 #[cfg(target_os = "linux")]
 mod overload;
+mod past;
 #[cfg(target_os = "linux")]
 mod power;
 mod processes;
@@ -27,5 +28,6 @@ mod read_only;
 mod readme;
 #[allow(dead_code, reason = "some of it only the child needs")]
 mod script;
+mod snapshots;
 mod syscalls;
 mod timers;

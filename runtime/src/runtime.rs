@@ -19,6 +19,7 @@ use crate::projection::{self, ProjectError, Projection, ProjectionRef};
 use crate::residency::passivate_idle;
 use crate::shared::Shared;
 use crate::shutdown::{self, ShutdownIncomplete, ShutdownReport};
+use crate::snapshots::{self, SnapshotError, SnapshotSpace};
 use crate::supervisor::Supervisor;
 use crate::timer::{self, TimerCursor, TimerPage};
 use crate::transaction::{self, IdempotentSteps, Purpose, Steps, Transacted, TransactionError};
@@ -121,7 +122,11 @@ impl Runtime {
         if let Some(idle_max) = shared.residency.idle_max() {
             tokio::spawn(passivate_idle(Arc::downgrade(&shared), idle_max));
         }
-        tokio::spawn(timer::run(Arc::clone(&shared)));
+        if shared.options.is_scratch {
+            shared.timers.never_fire();
+        } else {
+            tokio::spawn(timer::run(Arc::clone(&shared)));
+        }
         Ok(Self {
             owner: Arc::new(Owner { shared }),
         })
@@ -175,6 +180,18 @@ impl Runtime {
         self.at(stream)
     }
 
+    /// What the snapshots of a tenant's aggregates of this type take. It asks for each of them, so it takes its time where
+    /// there are many; [`AggregateRef::snapshots`] lists those of one.
+    ///
+    /// # Errors
+    /// [`SnapshotError::List`] and [`SnapshotError::Store`]: the store did not answer.
+    pub async fn snapshot_space<A: Aggregate>(
+        &self,
+        tenant: &str,
+    ) -> Result<SnapshotSpace, SnapshotError> {
+        snapshots::space::<A>(&self.owner.shared, tenant).await
+    }
+
     fn at<A: Aggregate>(&self, stream: StreamId) -> Result<AggregateRef<A>, AddressError> {
         if timer::is_reserved(stream.tenant()) {
             return Err(AddressError::Reserved { stream });
@@ -186,6 +203,10 @@ impl Runtime {
                 rust_type: std::any::type_name::<A>(),
             }),
         }
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.owner.shared.options
     }
 
     #[cfg(test)]

@@ -27,6 +27,7 @@ mod projection_parts;
 mod projection_rebuild;
 mod projections;
 mod restarts;
+mod snapshot_policies;
 mod snapshots;
 mod stress;
 mod temporal;
@@ -37,6 +38,7 @@ mod transaction_durability;
 mod transactions;
 mod upcasting;
 mod watchdog;
+mod what_if;
 
 use std::sync::Arc;
 use std::time::Duration;

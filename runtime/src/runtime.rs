@@ -3,7 +3,7 @@ mod events;
 use std::sync::Arc;
 use std::time::Duration;
 
-use foldhouse_store::{InvalidStreamId, ReadError, Store, StreamId};
+use foldhouse_store::{InvalidStreamId, Position, ReadError, Store, StreamId};
 use ractor::Actor;
 use uuid::Uuid;
 
@@ -430,10 +430,25 @@ impl Runtime {
     /// Starts a process where it was: it is told of all events that it was not told of, and then of those that come. What
     /// its instances had on their way goes on. It ends with the runtime.
     ///
+    /// One that never ran begins with the first event that was ever recorded; see [`Runtime::run_process_after`].
+    ///
     /// # Errors
     /// See [`StartProcessError`].
     pub async fn run_process<P: ProcessManager>(&self) -> Result<ProcessRef<P>, StartProcessError> {
-        process::start(&self.owner.shared).await
+        self.run_process_after(Position::BEFORE_FIRST).await
+    }
+
+    /// The same for a process that is added to a store with a past, which it is not to be told of: one that never ran
+    /// begins behind this position. Give the same position for ever: where the process is is only kept beside the journal,
+    /// and if that is lost it begins there again (which its instances know, and nothing happens twice).
+    ///
+    /// # Errors
+    /// See [`StartProcessError`].
+    pub async fn run_process_after<P: ProcessManager>(
+        &self,
+        after: Position,
+    ) -> Result<ProcessRef<P>, StartProcessError> {
+        process::start(&self.owner.shared, after).await
     }
 
     /// The aggregates that failed too often and are left alone, the longest parked first. At most 10,000 are kept in mind;

@@ -27,6 +27,7 @@ pub use self::change::{
     TIMER_COMMAND_BYTES_MAX, TIMER_NAME_BYTES_MAX, TIMERS_PER_DECISION_MAX, TimedCommand,
     TimerChange,
 };
+pub(crate) use self::fire::rejection_text;
 pub(crate) use self::known::KnownTimers;
 pub use self::listing::{PendingTimer, TimerCursor, TimerPage};
 pub(crate) use self::listing::{pending_timers, pending_timers_of};

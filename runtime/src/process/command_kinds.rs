@@ -14,7 +14,7 @@ use crate::command_options::CommandOptions;
 use crate::directory::Directory;
 use crate::event_codec::decode_value;
 use crate::shared::Shared;
-use crate::timer::TimedCommand;
+use crate::timer::{TimedCommand, rejection_text};
 
 /// The commands that the instances of a process may send; see [`ProcessManager::commands`](super::ProcessManager::commands).
 #[derive(Default)]
@@ -62,7 +62,7 @@ async fn send<C: TimedCommand>(shared: Arc<Shared>, outgoing: Outgoing, meta: Co
                 C::NAME
             )),
         },
-        Err(CommandError::Rejected(rejection)) => Ok(Err(rejection.to_string().into())),
+        Err(CommandError::Rejected(rejection)) => Ok(Err(rejection_text(&rejection).into())),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -33,14 +33,19 @@ pub(super) struct Parked {
 }
 
 impl Rows {
-    pub(super) async fn load(store: &dyn Store, process: &str) -> Result<Self, ReadError> {
+    /// What is kept of a process; of one that never ran, that it has read up to `after`.
+    pub(super) async fn load(
+        store: &dyn Store,
+        process: &str,
+        after: Position,
+    ) -> Result<Self, ReadError> {
         let name = format!("~process:{process}");
         let mut rows = Self {
-            position: Position::BEFORE_FIRST,
+            position: after,
             open: BTreeSet::new(),
             parked: BTreeMap::new(),
             changes: BTreeMap::new(),
-            kept: Position::BEFORE_FIRST,
+            kept: after,
             name,
         };
         let checkpoint = store.checkpoint(&rows.name).await?;

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use foldhouse_store::StreamId;
+use foldhouse_store::{Position, StreamId};
 
 use super::ProcessManager;
 use super::command_kinds::ProcessCommands;
@@ -16,16 +16,17 @@ use crate::shared::Shared;
 /// The longest name of a process, in bytes: how far it is is kept under a name that is a little longer.
 const NAME_BYTES_MAX: usize = 55;
 
-/// Starts a process where it was.
+/// Starts a process where it was; one that never ran, behind `after`.
 pub(crate) async fn start<P: ProcessManager>(
     shared: &Arc<Shared>,
+    after: Position,
 ) -> Result<ProcessRef<P>, StartProcessError> {
     let name = P::NAME;
     if name.len() > NAME_BYTES_MAX || StreamId::new("tenant", name, "key").is_err() {
         return Err(StartProcessError::Name { name });
     }
     let reserved = Reserved::new(shared, name)?;
-    let rows = Rows::load(&*shared.store, name)
+    let rows = Rows::load(&*shared.store, name, after)
         .await
         .map_err(|error| StartProcessError::Read { name, error })?;
     shared.timers.register::<Timeout<P>>();

@@ -247,3 +247,26 @@ async fn a_timeout_is_told_and_one_that_is_cancelled_is_not() {
     );
     assert!(!state(&process, "2").await.notes.contains(&Note::Late));
 }
+
+#[tokio::test]
+async fn a_process_that_is_added_later_is_not_told_of_what_was_before_and_never_will_be() {
+    let store = Arc::new(MemoryStore::new());
+    let clock = ManualClock::at(Timestamp::from_unix_micros(0));
+    let runtime = start_with(&store, |builder| builder.clock(Arc::clone(&clock))).await;
+    fill(&runtime, "a", 100).await;
+    ask(&runtime, asked("before", "a", "b", 1)).await;
+    let after = store.head();
+    ask(&runtime, asked("behind", "a", "b", 1)).await;
+    runtime.shutdown(PATIENCE).await.unwrap();
+    for life in 0..3 {
+        let runtime = start_with(&store, |builder| builder.clock(Arc::clone(&clock))).await;
+        let process = runtime.run_process_after::<Transfers>(after).await.unwrap();
+        settled(&runtime, &process).await;
+        assert_eq!(state(&process, "before").await, State::default());
+        assert_eq!(money(&runtime, "b").await, 1);
+        runtime.shutdown(PATIENCE).await.unwrap();
+        if life == 1 {
+            store.reset("~process:transfers").await.unwrap();
+        }
+    }
+}

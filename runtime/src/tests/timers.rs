@@ -479,6 +479,28 @@ async fn a_runtime_without_timers_leaves_no_trace_of_them() {
 }
 
 #[tokio::test]
+async fn one_aggregate_with_many_timers_that_are_due_does_not_hide_those_of_others() {
+    let (store, clock) = (Arc::new(MemoryStore::new()), ManualClock::at(at(0)));
+    let runtime = start(&store, &clock).await;
+    let (one, two) = (alarm(&runtime, "1"), alarm(&runtime, "2"));
+    for number in 0..400 {
+        let name = format!("{number:03}");
+        one.send(Arm::new(&name, at(1))).await.unwrap();
+    }
+    two.send(Arm::new("tea", at(2))).await.unwrap();
+    clock.set(at(3));
+    runtime.owner_timers_changed();
+    while rung(&two).await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert!(rung(&one).await.len() < 100);
+    runtime.fire_due_timers().await;
+    let rung = rung(&one).await;
+    assert_eq!(rung.len(), 400);
+    assert!(names(&rung).is_sorted());
+}
+
+#[tokio::test]
 async fn on_a_fork_timers_do_not_fire_and_no_timer_is_cut_from_its_command() {
     let (store, clock) = (Arc::new(MemoryStore::new()), ManualClock::at(at(0)));
     let runtime = start(&store, &clock).await;

@@ -56,6 +56,15 @@ fn command_id(timer: Uuid) -> Uuid {
     CommandContext::new(Timestamp::default(), timer).derive_id(0)
 }
 
+/// The most of a rejection's text that is recorded, in characters.
+const REJECTION_CHARS_MAX: usize = 1_000;
+
+/// What a rejection says, or the beginning of it.
+pub(crate) fn rejection_text(rejection: &impl std::fmt::Display) -> String {
+    let text = rejection.to_string();
+    text.chars().take(REJECTION_CHARS_MAX).collect()
+}
+
 /// Lets a timer's command be decided on its aggregate's turn, and waits until what became of it is durable.
 pub(super) async fn fire<C: TimedCommand>(shared: Arc<Shared>, order: Order) -> Outcome {
     try_fire::<C>(&shared, order)
@@ -259,7 +268,11 @@ impl<C: TimedCommand> FireWork<C> {
         } = match decided {
             Ok(decision) => decision,
             Err(rejection) => {
-                let why = rejection.to_string();
+                // Unwind safe: telling it and dropping it are the domain's, and nothing of it is left.
+                let told = catch_unwind(AssertUnwindSafe(move || rejection_text(&rejection)));
+                let why = told.map_err(|panic| {
+                    NotReady::Panicked(PanickedIn::Decide, panic_message(panic))
+                })?;
                 fired.rejected = Some(why.clone());
                 records.fired(fired, &context)?;
                 return Ok(Ready {

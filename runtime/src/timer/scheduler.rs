@@ -6,7 +6,7 @@ use foldhouse_store::{Position, ReadError, StreamId, Timestamp, Version};
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 
-use super::entry::Entry;
+use super::entry::{Entry, time_key};
 use super::fire::{Order, Outcome};
 use super::index::Index;
 use super::record::TIMERS_STREAM;
@@ -16,6 +16,8 @@ use crate::shared::Shared;
 const IN_FLIGHT_MAX: usize = 256;
 /// So many of the index's front are looked at, beyond those.
 const AHEAD: usize = 64;
+/// So many more, if none of those can be tried now.
+const FAR_AHEAD: usize = 1_024;
 /// The clock is looked at this often while a timer is pending: it may be set, and need not be tokio's.
 const LOOK_AT_CLOCK_EVERY: Duration = Duration::from_secs(1);
 /// How long a timer that failed waits before it is tried again; doubled for each failure in a row,
@@ -83,7 +85,11 @@ impl Scheduler {
                     looked.again_in
                 }
                 Err(ReadError::Closed) => return,
-                Err(error) => Some(self.index_failed(&error).await),
+                Err(error) => {
+                    // Who waits for the timers that are due is not held up by a store that fails.
+                    rounds.send_modify(|rounds| rounds.idle = rounds.begun);
+                    Some(self.index_failed(&error).await)
+                }
             };
             self.wait(again_in).await;
         }
@@ -132,26 +138,34 @@ impl Scheduler {
             return Ok(looked);
         }
         let now = shared.options.clock.now();
-        let front = index
-            .front(None, self.in_flight.len() + self.set_aside.len() + AHEAD)
-            .await?;
         self.set_aside.retain(|_, until| *until > Instant::now());
-        for entry in front {
-            if entry.try_at > now {
-                looked.again_in = Some(until(entry.try_at, now).min(LOOK_AT_CLOCK_EVERY));
-                return Ok(looked);
+        let near = self.in_flight.len() + self.set_aside.len() + AHEAD;
+        let (mut after, before) = (None, self.in_flight.len());
+        for limit in [near, FAR_AHEAD] {
+            let front = index.front(after.as_deref(), limit).await?;
+            let is_full = front.len() == limit;
+            for entry in front {
+                if entry.try_at > now {
+                    looked.again_in = Some(until(entry.try_at, now).min(LOOK_AT_CLOCK_EVERY));
+                    return Ok(looked);
+                }
+                after = Some(time_key(entry.try_at, entry.number));
+                if self.is_in_flight(&entry) {
+                    continue;
+                }
+                looked.has_due = true;
+                let has_room = self.in_flight.len() < IN_FLIGHT_MAX;
+                if has_room
+                    && !self.set_aside.contains_key(&entry.number)
+                    && !self.busy.contains(&entry.stream)
+                {
+                    self.start(&index, entry, as_of).await?;
+                }
             }
-            if self.is_in_flight(&entry) {
-                continue;
-            }
-            looked.has_due = true;
-            if self.set_aside.contains_key(&entry.number) || self.busy.contains(&entry.stream) {
-                continue;
-            }
-            if self.in_flight.len() >= IN_FLIGHT_MAX {
+            // One aggregate with many timers that are due must not hide those of others.
+            if !is_full || self.in_flight.len() > before {
                 break;
             }
-            self.start(&index, entry, as_of).await?;
         }
         // Whatever is in flight wakes this again when it ends.
         let pause = match self.in_flight.is_empty() {

@@ -53,7 +53,7 @@ pub use book_account::{
 pub use booking::{Booked, BookedPosting, BookedTransaction, book};
 pub use dialect::{Dialect, UnknownDialect};
 pub use journal::{
-    Balance, Entry, EntryKind, Journal, LotOrder, Note, Open, Posting, PostingKind, Price, Status,
+    Balance, Entry, EntryKind, Journal, LotOrder, Note, Open, Posting, PostingKind, Price, Rule, Status,
     Tag, Tolerances, Transaction,
 };
 pub use location::Location;

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::amount::Amount;
 use super::dialect::Dialect;
-use super::journal::Journal;
+use super::journal::{Journal, PostingKind};
 use super::problem::JournalError;
 use crate::decimal::{Decimal, DecimalError};
 
@@ -48,8 +48,12 @@ pub struct BookedPosting {
     pub account: Arc<str>,
     /// How much; what it takes is positive.
     pub amount: Amount,
+    /// Whether it counts when its transaction is balanced.
+    pub kind: PostingKind,
     /// Which of its transaction's postings it comes from.
     pub posting: usize,
+    /// Whether it is not that posting's own, but comes from a rule or a pad.
+    pub is_generated: bool,
 }
 
 /// Infers and checks everything: what the journal posts.

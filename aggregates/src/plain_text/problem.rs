@@ -95,6 +95,9 @@ pub enum Problem {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A pad that no balance makes use of.
+    #[error("the pad fills nothing: no balance of its account behind it lacks anything")]
+    UnusedPad,
     /// A number that cannot be counted exactly.
     #[error(transparent)]
     Number(#[from] DecimalError),

@@ -30,6 +30,25 @@ impl Rules<'_> {
         Ok(inferred)
     }
 
+    /// What rules add must balance by itself, where it is not virtual.
+    pub(super) fn check_generated(
+        self,
+        transaction: &Transaction,
+        generated: &[BookedPosting],
+    ) -> Result<(), JournalError> {
+        for kind in [PostingKind::Real, PostingKind::BalancedVirtual] {
+            let mut sum = Sum::default();
+            for posting in generated.iter().filter(|posting| posting.kind == kind) {
+                sum.add(&posting.amount)
+                    .map_err(|error| Problem::from(error).at(&transaction.at))?;
+            }
+            if self.left_over(&sum).next().is_some() {
+                return Err(self.unbalanced(&sum).at(&transaction.at));
+            }
+        }
+        Ok(())
+    }
+
     fn complete_kind(
         self,
         transaction: &Transaction,
@@ -64,7 +83,9 @@ impl Rules<'_> {
             inferred.push(BookedPosting {
                 account: Arc::clone(&posting.account),
                 amount,
+                kind,
                 posting: index,
+                is_generated: false,
             });
         }
         Ok(())
@@ -79,9 +100,10 @@ impl Rules<'_> {
                 Ok(total.clone())
             }
         };
-        // Ledger counts what is sold at what it was bought for; hledger passes over lots.
+        // Ledger counts what is exchanged at what it was bought for; hledger passes over lots.
         if let Some(lot) = &posting.lot
             && self.dialect == Dialect::Ledger
+            && posting.cost.is_some()
         {
             if let Some(per_unit) = &lot.per_unit {
                 return per_unit.times(amount.quantity);

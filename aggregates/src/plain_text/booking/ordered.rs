@@ -7,10 +7,10 @@ use chrono::NaiveDate;
 
 use super::balancing::Rules;
 use super::{Booked, BookedPosting, BookedTransaction};
-use crate::decimal::Decimal;
+use crate::decimal::{Decimal, DecimalError};
 use crate::plain_text::amount::{Amount, Assertion};
 use crate::plain_text::dialect::Dialect;
-use crate::plain_text::journal::{EntryKind, Journal, Posting, PostingKind, Transaction};
+use crate::plain_text::journal::{EntryKind, Journal, Posting, PostingKind, Rule, Transaction};
 use crate::plain_text::problem::{JournalError, Problem};
 use crate::plain_text::reading::JOURNAL_ERRORS_MAX;
 use crate::plain_text::sums::{Running, Sum};
@@ -34,6 +34,16 @@ pub(super) fn book(journal: &Journal) -> Result<Booked, Vec<JournalError>> {
         running: Running::default(),
         real: Running::default(),
         assertions: 0,
+        automated: journal
+            .entries
+            .iter()
+            .enumerate()
+            .filter_map(|(index, entry)| match &entry.kind {
+                EntryKind::Rule(rule) => Some((index, &**rule)),
+                _ => None,
+            })
+            .collect(),
+        current: 0,
     };
     let mut booked = vec![None; transactions.len()];
     let mut errors = Vec::new();
@@ -41,12 +51,13 @@ pub(super) fn book(journal: &Journal) -> Result<Booked, Vec<JournalError>> {
         if errors.len() >= JOURNAL_ERRORS_MAX {
             break;
         }
-        let (Some((_, transaction)), Some(place)) = (
+        let (Some((entry, transaction)), Some(place)) = (
             transactions.get(moment.transaction),
             booked.get_mut(moment.transaction),
         ) else {
             continue;
         };
+        booking.current = *entry;
         let done = match moment.posting {
             None => booking.whole(transaction, place),
             Some(posting) => booking.single(transaction, posting, place),
@@ -117,11 +128,15 @@ struct Booking<'j> {
     /// Without virtual postings, which Ledger leaves out of the balances of others.
     real: Running,
     assertions: u64,
+    /// Ledger's automated transactions, with their places in the journal.
+    automated: Vec<(usize, &'j Rule)>,
+    /// The place of the transaction that is being posted.
+    current: usize,
 }
 
 type Place = Option<Vec<BookedPosting>>;
 
-impl Booking<'_> {
+impl<'j> Booking<'j> {
     /// Posts all of a transaction, inferring on the way.
     fn whole(&mut self, transaction: &Transaction, place: &mut Place) -> Result<(), JournalError> {
         let mut booked = Vec::with_capacity(transaction.postings.len());
@@ -146,7 +161,9 @@ impl Booking<'_> {
             booked.extend(amounts.into_iter().map(|amount| BookedPosting {
                 account: Arc::clone(&posting.account),
                 amount,
+                kind: posting.kind,
                 posting: index,
+                is_generated: false,
             }));
             let new = booked.get(first..).unwrap_or_default().to_vec();
             self.post(transaction, index, &new)?;
@@ -157,8 +174,57 @@ impl Booking<'_> {
         }
         booked.extend(inferred);
         booked.sort_by_key(|posting| posting.posting);
+        let generated = self.generated(transaction, &booked)?;
+        for posting in &generated {
+            self.add(transaction, posting)?;
+        }
+        booked.extend(generated);
         *place = Some(booked);
         Ok(())
+    }
+
+    /// What rules add.
+    fn generated(
+        &self,
+        transaction: &Transaction,
+        booked: &[BookedPosting],
+    ) -> Result<Vec<BookedPosting>, JournalError> {
+        let mut generated = Vec::new();
+        for (origin, rule) in self.rules_before(booked) {
+            for posting in &rule.postings {
+                let overflow = |error: DecimalError| Problem::from(error).at(&posting.at);
+                let Some(amount) = &posting.amount else {
+                    continue;
+                };
+                let amount = if amount.commodity.is_empty() {
+                    origin.amount.times(amount.quantity).map_err(overflow)?
+                } else {
+                    amount.clone()
+                };
+                generated.push(BookedPosting {
+                    account: Arc::clone(&posting.account),
+                    amount,
+                    kind: posting.kind,
+                    posting: origin.posting,
+                    is_generated: true,
+                });
+            }
+        }
+        self.rules.check_generated(transaction, &generated)?;
+        Ok(generated)
+    }
+
+    /// Which of the postings give rise to which rule's.
+    fn rules_before<'b>(
+        &self,
+        booked: &'b [BookedPosting],
+    ) -> Vec<(&'b BookedPosting, &'j Rule)> {
+        let mut pairs = Vec::new();
+        for (_, rule) in self.automated.iter().filter(|(at, _)| *at < self.current) {
+            let is_meant = |posting: &&BookedPosting| rule.accounts.is_match(&posting.account);
+            pairs.extend(booked.iter().filter(is_meant).map(|posting| (posting, *rule)));
+        }
+        pairs
     }
 
     /// Posts one posting of a transaction on its own day.
@@ -187,7 +253,9 @@ impl Booking<'_> {
                 Some(BookedPosting {
                     account: Arc::clone(&posting.account),
                     amount: posting.amount.clone()?,
+                    kind: posting.kind,
                     posting: index,
+                    is_generated: false,
                 })
             })
             .collect();

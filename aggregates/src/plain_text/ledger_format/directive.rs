@@ -6,7 +6,7 @@ use super::scope::{Alias, Applied};
 use crate::plain_text::cursor::Cursor;
 use crate::plain_text::dates;
 use crate::plain_text::dialect::Dialect;
-use crate::plain_text::journal::{EntryKind, Open, Price};
+use crate::plain_text::journal::{EntryKind, Open, Price, Rule};
 use crate::plain_text::lines::SourceLines;
 use crate::plain_text::problem::JournalError;
 
@@ -67,6 +67,11 @@ pub(super) fn directive<'t>(
             Ok(())
         }
         "i" | "o" | "O" | "I" | "b" | "h" => Err(start.unsupported("a timeclock entry")),
+        "--no-pager" | "--no-color" if ledger => Ok(()),
+        "--decimal-comma" if ledger => {
+            reader.scope.decimal_mark = Some(',');
+            Ok(())
+        }
         _ if starts_option(word) && ledger => {
             Err(start.unsupported(format!("the option {word} in a journal")))
         }
@@ -90,7 +95,7 @@ fn rule(
 ) -> Result<(), JournalError> {
     let automated = cursor.peek() == Some('=');
     if automated && reader.dialect() == Dialect::Ledger {
-        return Err(cursor.unsupported("an automated transaction, which Ledger always applies"));
+        return applied_rule(reader, cursor, lines);
     }
     let text = if automated {
         "an automated transaction does not count (hledger wants --auto for it)"
@@ -101,6 +106,49 @@ fn rule(
     };
     reader.note(cursor.location(), text);
     lines.skip_indented();
+    Ok(())
+}
+
+/// Ledger always applies its automated transactions. Those that look for accounts by a regular expression are taken.
+fn applied_rule(
+    reader: &mut Reader<'_>,
+    cursor: &mut Cursor<'_>,
+    lines: &mut SourceLines<'_>,
+) -> Result<(), JournalError> {
+    let at = cursor.location();
+    cursor.eat('=');
+    cursor.skip_spaces();
+    let start = cursor.clone();
+    let others = || start.unsupported("an automated transaction with anything but one `/account/`");
+    if !cursor.eat('/') {
+        return Err(others());
+    }
+    let pattern = cursor.take_until('/')?;
+    cursor.skip_spaces();
+    if !(cursor.is_at_end() || cursor.peek() == Some(';')) {
+        return Err(others());
+    }
+    let accounts = RegexBuilder::new(pattern).case_insensitive(true).build();
+    let accounts = accounts.map_err(|_| start.expected("a regular expression"))?;
+    let mut postings = Vec::new();
+    while let Some(mut line) = lines.next_indented() {
+        line.skip_spaces();
+        if line.peek() == Some(';') {
+            continue;
+        }
+        let place = line.clone();
+        let posting = reader.rule_posting(&mut line)?;
+        let is_plain = posting.amount.is_some()
+            && posting.cost.is_none()
+            && posting.assertion.is_none()
+            && !posting.account.contains(['$', '%']);
+        if !is_plain {
+            return Err(place.unsupported("this posting in an automated transaction"));
+        }
+        postings.push(posting);
+    }
+    let rule = Rule { accounts, postings };
+    reader.add(at, EntryKind::Rule(Box::new(rule)));
     Ok(())
 }
 
@@ -122,7 +170,8 @@ fn account(
                 reader.scope.aliases.push(Alias::Whole { old, new });
             } else if line.eat_word("default") {
                 reader.scope.bucket = Some(std::sync::Arc::clone(&account));
-            } else if !(line.eat_word("note") || line.peek() == Some(';')) {
+            } else if !(line.eat_word("note") || line.eat_word("check") || line.peek() == Some(';'))
+            {
                 return Err(line.unsupported("this property of an account"));
             }
         }

@@ -20,6 +20,7 @@ mod once;
 mod overload;
 #[cfg(target_os = "linux")]
 mod power;
+mod plain_text;
 mod processes;
 mod read_only;
 mod readme;

@@ -85,6 +85,7 @@ mod decimal;
 mod memo;
 mod money;
 mod total;
+mod units;
 
 mod ledger;
 
@@ -105,5 +106,6 @@ pub use ledger::{
     Side, TrialBalance, TrialLine, TrialSection,
 };
 pub use memo::{MEMO_CHARS_MAX, Memo, MemoTooLong};
-pub use money::{Money, MoneyError};
+pub use money::{Money, MoneyError, MoneyStyle};
 pub use total::Total;
+pub use units::{UnitError, Units};

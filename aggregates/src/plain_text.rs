@@ -35,6 +35,7 @@ mod booking;
 mod cursor;
 mod dates;
 mod dialect;
+mod export;
 mod journal;
 mod ledger_format;
 mod lines;
@@ -52,6 +53,7 @@ pub use book_account::{
 };
 pub use booking::{Booked, BookedPosting, BookedTransaction, book};
 pub use dialect::{Dialect, UnknownDialect};
+pub use export::{ExportError, export_journal};
 pub use journal::{
     Balance, Entry, EntryKind, Journal, LotOrder, Note, Open, Posting, PostingKind, Price, Rule, Status,
     Tag, Tolerances, Transaction,

@@ -5,7 +5,7 @@ use foldhouse_aggregates::plain_text::{Dialect, DiskFiles, ReadOptions, book, re
 use foldhouse_examples::Report as _;
 use tempfile::TempDir;
 
-use crate::args::{GenerateArgs, ImportArgs};
+use crate::args::{GenerateArgs, ImportArgs, SourceArgs};
 use crate::generate;
 use crate::import::{Imported, import};
 
@@ -37,9 +37,11 @@ fn beside_of(journal: &Path, extension: &str) -> PathBuf {
 
 fn args(file: &Path, data: &Path) -> ImportArgs {
     ImportArgs {
-        file: file.to_owned(),
-        format: None,
-        year: Some(2026),
+        source: SourceArgs {
+            file: file.to_owned(),
+            format: None,
+            year: Some(2026),
+        },
         data: Some(data.join("data")),
         book: "main".to_owned(),
         balances: Some(data.join("balances.csv")),

@@ -2,7 +2,7 @@ mod once;
 
 use std::sync::Arc;
 
-use foldhouse_store::{StreamId, Version};
+use foldhouse_store::{ReadError, StreamId, Version};
 use tokio::sync::oneshot;
 use tracing::Instrument;
 use tracing::field::Empty;
@@ -19,6 +19,8 @@ use crate::query_error::QueryError;
 use crate::refusal::{NotRecorded, Refusal};
 use crate::slot::Slot;
 use crate::subscription::Subscription;
+use crate::temporal::Past;
+use crate::timer::{PendingTimer, pending_timers_of};
 use crate::work::{CommandOutcome, CommandWork, QueryWork};
 
 /// A handle on one aggregate of a [`Runtime`](crate::Runtime): the way to send it commands and to ask about its state.
@@ -237,6 +239,15 @@ impl<A: Aggregate> AggregateRef<A> {
             .await
     }
 
+    /// The aggregate's timers that have not fired yet, in the order of their names; the first 1,000 if there are more. It
+    /// shows everything that was durable when it is called.
+    ///
+    /// # Errors
+    /// [`ReadError`]: the store cannot be read.
+    pub async fn timers(&self) -> Result<Vec<PendingTimer>, ReadError> {
+        pending_timers_of(&self.slot.shared, self.stream()).await
+    }
+
     /// Lets the aggregate try again if it is parked ([`CommandError::Parked`]), and forgets its failures. True if it was.
     pub fn revive(&self) -> bool {
         self.slot.shared.restarts.revive(&self.slot.stream)
@@ -288,6 +299,13 @@ impl<A: Aggregate> AggregateRef<A> {
     #[must_use = "a subscription that is dropped follows nothing"]
     pub fn subscribe(&self, from: Version) -> Subscription<A> {
         Subscription::new(&self.slot.shared, &self.slot.stream, from)
+    }
+
+    /// The aggregate's past: its state at a version, at a recorded or an effective time, the changes in between, and what
+    /// makes up a figure. It is read from the store, and disturbs nobody; see [`Past`] for what it costs.
+    #[must_use]
+    pub fn past(&self) -> Past<A> {
+        Past::new(&self.slot.shared.store, self.slot.stream.clone())
     }
 
     async fn admit(&self, patience: Patience) -> Result<Permit<A>, Refusal> {

@@ -104,12 +104,18 @@
 //! # Layout
 //!
 //! - The domain: [`Aggregate`], [`Event`], [`Command`], [`Decision`]; [`testing`] for given/when/then.
+//! - Events that have changed since they were recorded: [`Upcasters`].
 //! - Commands that take effect once, however often they are sent: [`IdempotentCommand`], [`AggregateRef::send_once`],
 //!   [`Runtime::transact_once`], [`Runtime::outcome`].
 //! - The runtime: [`Runtime`], [`AggregateRef`], [`CommandOptions`], [`Committed`].
 //! - Its answers when something fails: [`CommandError`], [`QueryError`], sorted by what the caller can do.
 //! - `simulation` (a feature): your aggregates under random schedules, crashes and torn writes, from a seed.
-//! - Read models: [`Projection`], [`Table`], [`ProjectionRef`]; one aggregate's events: [`Subscription`].
+//! - Read models: [`Projection`], [`Table`], [`ProjectionRef`], [`ProjectionStatus`], [`FailurePolicy`].
+//! - The past: [`AggregateRef::past`] and [`Past`] answer as of a version, a recorded or an effective time ([`AsOf`]), with
+//!   each change and its cause; [`read_model_at`] for read models; [`differences`] between any two states.
+//! - Events as they come: [`Subscription`] to one aggregate's, [`CategorySubscription`] to those of a type,
+//!   [`EventSubscription`] to those of an [`EventScope`], as they are recorded.
+//! - Searching what was recorded: [`Runtime::find_events`] with an [`EventQuery`] and an [`EventFilter`].
 //! - What it measures: [`runtime_metrics`], [`projection_metrics`], [`journal_metrics`]; spans and events by `tracing`.
 //! - [`semantics`]: order, durability and failure on one page.
 #![warn(
@@ -124,10 +130,12 @@ pub mod semantics {}
 
 // What the domain defines.
 mod aggregate;
+mod backdating;
 mod command;
 mod event;
 mod idempotent_command;
 pub mod testing;
+mod upcasters;
 
 // What a caller holds, and the answers it gets.
 mod aggregate_ref;
@@ -135,6 +143,7 @@ mod command_error;
 mod command_options;
 mod committed;
 mod deadline;
+mod event_query;
 mod options;
 mod parked;
 mod outcome;
@@ -144,6 +153,7 @@ mod refusal;
 mod runtime;
 mod shutdown;
 mod subscription;
+mod temporal;
 
 // The way of a command.
 mod actor;
@@ -163,8 +173,10 @@ mod once;
 mod shared;
 mod slot;
 mod snapshots;
+mod state_schema;
 mod supervisor;
 mod sync;
+mod timer;
 mod transaction;
 mod watchdog;
 mod work;
@@ -186,32 +198,59 @@ mod tests;
 
 pub use aggregate::Aggregate;
 pub use aggregate_ref::AggregateRef;
+pub use backdating::Backdating;
 pub use command::{Command, CommandContext, CommandMeta, Decided, Decision, EventOf, Never};
 pub use command_error::{CommandError, InvalidEvents};
 pub use command_options::{CommandOptions, QueryOptions};
 pub use committed::Committed;
 pub use deadline::Deadline;
 pub use event::Event;
-pub use event_codec::{EVENT_PAYLOAD_BYTES_MAX, EventCodecError, NESTING_DEPTH_MAX, decode_event};
+pub use event_codec::{
+    EVENT_PAYLOAD_BYTES_MAX, EventCodecError, Events, NESTING_DEPTH_MAX, decode_event,
+    decode_events,
+};
 pub use event_id::event_id;
+pub use event_query::{
+    CursorKey, CursorKeys, EVENT_FILTER_CONDITIONS_MAX, EVENT_FILTER_DEPTH_MAX,
+    EVENT_QUERY_EXAMINED_MAX, EVENT_QUERY_LIMIT_MAX, EventCursor, EventFilter, EventOrder,
+    EventPage, EventQuery, EventQueryError,
+};
 pub use idempotent_command::IdempotentCommand;
 pub use meters::{projection_metrics, runtime_metrics};
 pub use options::{RuntimeBuilder, WhenFull};
 pub use outcome::{Outcome, OutcomeError};
 pub use parked::ParkedAggregate;
 pub use projection::{
-    ParkedEvent, ProjectError, Projection, ProjectionError, ProjectionRef, ProjectionStatus,
-    ROW_BYTES_MAX, Table, WaitError,
+    ControlError, DEAD_LETTERS_MAX, DeadLetter, FailurePolicy, IncidentKind, ParkedEvent,
+    ProjectError, Projection, ProjectionError, ProjectionFilter, ProjectionIncident, ProjectionRef,
+    ProjectionState, ProjectionStatus, ROW_BYTES_MAX, RebuildError, RebuildProgress, Table,
+    WaitError,
 };
 pub use query_error::QueryError;
 pub use refusal::{NotRecorded, Overloaded, PanickedIn, UnreadableStream};
 pub use runtime::{AddressError, Runtime, StartError};
 pub use shutdown::{ProjectionReport, ShutdownIncomplete, ShutdownReport};
 pub use snapshots::SNAPSHOT_BYTES_MAX;
-pub use subscription::{SubscribedEvent, Subscription, SubscriptionError};
+pub use subscription::{
+    CategorySubscription, EventScope, EventSubscription, StartAt, SubscribedEvent, Subscription,
+    SubscriptionError,
+};
+pub use temporal::{
+    AsOf, BackDatedEvent, Change, DIFFERENCES_MAX, Difference, Differences, EFFECTIVE_EVENTS_MAX,
+    Evidence, FieldValue, HISTORY_PAGE_CHANGES_MAX, HistoryCursor, HistoryPage, HistoryQuery, Past,
+    PastError, REORDERED_BYTES_MAX, REORDERED_EVENTS_MAX, ReadModelAt, ReadModelError, StateAt,
+    StatesCompared, UnserializableState, differences, position_recorded_by, read_model_at,
+};
+pub use timer::{
+    PendingTimer, TIMER_COMMAND_BYTES_MAX, TIMER_NAME_BYTES_MAX, TIMERS_PER_DECISION_MAX,
+    TimedCommand, TimerChange, TimerCursor, TimerPage, is_timer_record,
+};
 pub use transaction::{
     Condition, IdempotentSteps, Step, Steps, TRANSACTION_AGGREGATES_MAX, Transacted,
     TransactionError,
+};
+pub use upcasters::{
+    Fields, OldEvent, UPCAST_EVENTS_MAX, UPCAST_STEPS_MAX, UpcastError, Upcasters,
 };
 pub use watchdog::StuckCommand;
 
@@ -220,6 +259,6 @@ pub use foldhouse_store::{
     AppendError, BackupOptions, BackupReport, Clock, CopyError, EventStore, EventStoreExt,
     ExpectedVersion, FrameSize, InvalidStreamId, JournalOptions, JournalStore, MemoryStore,
     Metadata, OpenError, Page, Position, RawLogLimit, ReadError, ReadOnlyJournal, RecordedEvent,
-    RecoveryReport, RestoreReport, Store, StreamId, StreamQuery, SystemClock, Timestamp, Until,
-    Version, backup, journal_metrics, raw_log_limit, restore,
+    RecoveryReport, RestoreReport, SnapshotStore, Store, StreamId, StreamQuery, SystemClock,
+    Timestamp, Until, Version, backup, journal_metrics, raw_log_limit, restore,
 };

@@ -1,11 +1,15 @@
 mod lifecycle;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use foldhouse_store::{Clock, Store, SystemClock};
 
 pub(crate) use self::lifecycle::Lifecycle;
+use crate::event_query::{CursorKeys, Cursors};
+use crate::projection::{Alerts, ProjectionIncident};
 use crate::runtime::{Runtime, StartError};
+use crate::timer::{TimedCommand, TimedCommands};
 
 /// What a caller gets when a limit on commands in flight is reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +40,9 @@ pub(crate) struct Options {
     pub(crate) snapshot_every_events: u64,
     pub(crate) when_full: WhenFull,
     pub(crate) lifecycle: Lifecycle,
+    pub(crate) alerts: Alerts,
+    pub(crate) cursors: Cursors,
+    pub(crate) timed_commands: TimedCommands,
 }
 
 impl RuntimeBuilder {
@@ -49,6 +56,9 @@ impl RuntimeBuilder {
                 snapshot_every_events: 1_000,
                 when_full: WhenFull::Wait,
                 lifecycle: Lifecycle::default(),
+                alerts: Alerts::default(),
+                cursors: Cursors::default(),
+                timed_commands: TimedCommands::default(),
             },
         }
     }
@@ -82,6 +92,40 @@ impl RuntimeBuilder {
     /// ([`CommandOptions::when_full`](crate::CommandOptions::when_full)); they wait if nothing is said.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.options.when_full = when_full;
+        self
+    }
+
+    /// Whom to tell when a projection fails: it parks, sets an event aside, or is seen to stall. Called once for each
+    /// incident, however often the event was tried before, on a thread that may wait; a panic in it is logged and harms
+    /// nothing. Said twice, the later counts.
+    ///
+    /// Stalls are seen on a tokio runtime of several threads only: with one, whoever looks hangs, too.
+    pub fn on_projection_failed(
+        mut self,
+        tell: impl Fn(&ProjectionIncident) + Send + Sync + 'static,
+    ) -> Self {
+        self.options.alerts = Alerts::to(tell);
+        self
+    }
+
+    /// What the cursors of event queries are signed with. If nothing is said, a key is made up at the start: its cursors
+    /// serve this runtime alone, and no longer than it lives.
+    pub fn cursor_keys(mut self, keys: CursorKeys) -> Self {
+        self.options.cursors.given = Some(keys);
+        self
+    }
+
+    /// How long the cursors of event queries are good for; an hour if nothing is said.
+    pub fn cursors_expire_after(mut self, after: Duration) -> Self {
+        self.options.cursors.expire_after = after;
+        self
+    }
+
+    /// Lets timers send this command ([`Decision::schedule`](crate::Decision::schedule)). Name all that were ever
+    /// scheduled and may be pending: a timer whose command is not known stays pending, is listed with its error
+    /// ([`Runtime::timers`](crate::Runtime::timers)), logged and counted, and is tried again.
+    pub fn timed_command<C: TimedCommand>(mut self) -> Self {
+        self.options.timed_commands.add::<C>();
         self
     }
 

@@ -1,28 +1,51 @@
 //! Read models: tables that follow the journal.
 
 mod actor;
+mod apply;
+mod beat;
 mod commit;
+mod control;
+mod dead_letter;
 mod error;
+mod filter;
+mod follower;
+mod incident;
 mod live;
 mod load;
+mod model;
+mod monitor;
+mod policy;
 mod progress;
 mod reader;
+mod rebuild;
 mod reference;
+mod slot;
 mod start;
+mod status;
+mod store_keys;
 mod table;
+mod table_model;
+
+use std::time::Duration;
 
 use foldhouse_store::RecordedEvent;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use self::commit::ROW_BYTES_MAX;
-pub use self::error::{ProjectError, ProjectionError, WaitError};
-pub use self::progress::{ParkedEvent, ProjectionStatus};
+pub use self::dead_letter::DeadLetter;
+pub use self::error::{ControlError, ProjectError, ProjectionError, RebuildError, WaitError};
+pub use self::filter::ProjectionFilter;
+pub use self::incident::{IncidentKind, ProjectionIncident};
+pub use self::policy::{DEAD_LETTERS_MAX, FailurePolicy};
+pub use self::progress::ParkedEvent;
+pub use self::rebuild::RebuildProgress;
 pub use self::reference::ProjectionRef;
+pub use self::status::{ProjectionState, ProjectionStatus};
 pub use self::table::Table;
 
-pub(crate) use self::live::AnyProjection;
-pub(crate) use self::progress::State;
+pub(crate) use self::control::AnyProjection;
+pub(crate) use self::incident::Alerts;
 pub(crate) use self::start::start;
 
 /// A read model: rows by key, made from events.
@@ -63,19 +86,35 @@ pub trait Projection: Send + Sync + 'static {
     /// The most rows that it may have; they are in memory. It parks when an event would make more.
     const ROWS_MAX: usize = 10_000_000;
 
+    /// How long it may get nowhere, though there is something to do, before it is called stalled. More than an event, or
+    /// a read of the store, ever takes.
+    const STALLED_AFTER: Duration = Duration::from_secs(10);
+
     /// What a row is found by; at most 512 bytes when it is encoded.
     type Key: Serialize + DeserializeOwned + Ord + Clone + Send + Sync + 'static;
 
     /// A row. If it has a `Default`, that is what [`Table::update`] starts a key with.
     type Row: Serialize + DeserializeOwned + Clone + Send + Sync + 'static;
 
+    /// Which events it wants; all if nothing is said. Asked once, when it is started. A change of it changes what the rows
+    /// mean: raise [`Projection::MODEL_VERSION`].
+    fn filter(&self) -> ProjectionFilter {
+        ProjectionFilter::all()
+    }
+
+    /// What is done about an event that it cannot apply; if nothing is said it is tried three times more, and then the
+    /// projection parks. Asked once, when it is started.
+    fn failure_policy(&self) -> FailurePolicy {
+        FailurePolicy::park()
+    }
+
     /// Changes the rows as `event` demands. Other aggregates' events come here, too: pass over what is of no interest,
     /// and read the rest with [`decode_event`](crate::decode_event).
     ///
     /// # Errors
-    /// When the event cannot be applied. What it has changed is taken back, and it is tried again a few times; then the
-    /// projection parks before this event, visible in its [`status`](ProjectionRef::status). Appends go on all the same.
-    /// A panic counts as an error.
+    /// When the event cannot be applied. What it has changed is taken back, and it is tried again a few times; then what
+    /// [`Projection::failure_policy`] says is done: the projection parks before this event, visible in its
+    /// [`status`](ProjectionRef::status), or sets it aside. Appends go on all the same. A panic counts as an error.
     fn apply(
         &self,
         event: &RecordedEvent,

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use foldhouse_store::{InvalidStreamId, Store, StreamId};
+use foldhouse_store::{InvalidStreamId, ReadError, Store, StreamId, Version};
 use ractor::Actor;
 use uuid::Uuid;
 
@@ -9,6 +9,7 @@ use crate::aggregate::Aggregate;
 use crate::aggregate_ref::AggregateRef;
 use crate::command_options::CommandOptions;
 use crate::directory::{Directory, OtherType};
+use crate::event_query::{self, EventPage, EventQuery, EventQueryError};
 use crate::options::{Options, RuntimeBuilder};
 use crate::outcome::{Outcome, OutcomeError, settled_outcome};
 use crate::parked::ParkedAggregate;
@@ -16,7 +17,9 @@ use crate::projection::{self, ProjectError, Projection, ProjectionRef};
 use crate::residency::passivate_idle;
 use crate::shared::Shared;
 use crate::shutdown::{self, ShutdownIncomplete, ShutdownReport};
+use crate::subscription::{CategorySubscription, EventScope, EventSubscription, StartAt};
 use crate::supervisor::Supervisor;
+use crate::timer::{self, TimerCursor, TimerPage};
 use crate::transaction::{self, IdempotentSteps, Purpose, Steps, Transacted, TransactionError};
 use crate::watchdog::StuckCommand;
 
@@ -77,6 +80,12 @@ pub enum AddressError {
         /// The aggregate type that was asked for.
         expected: &'static str,
     },
+    /// The runtime keeps its own records under this tenant. Take another name.
+    #[error("stream {stream} is of a tenant whose name the runtime keeps for itself")]
+    Reserved {
+        /// The stream.
+        stream: StreamId,
+    },
     /// Two Rust types claim the same `Aggregate::TYPE`, and the stream is in use by the other one. Rename one.
     #[error(
         "stream {stream} is in use by another Rust type than {rust_type}; give each its own Aggregate::TYPE"
@@ -111,9 +120,29 @@ impl Runtime {
         if let Some(idle_max) = shared.residency.idle_max() {
             tokio::spawn(passivate_idle(Arc::downgrade(&shared), idle_max));
         }
+        tokio::spawn(timer::run(Arc::clone(&shared)));
         Ok(Self {
             owner: Arc::new(Owner { shared }),
         })
+    }
+
+    /// The timers that have not fired yet, in the order in which they are tried, from the first one or behind `after`: at
+    /// most `limit` (1 to 1,000) a page. It shows everything that was durable when it is called.
+    ///
+    /// # Errors
+    /// [`ReadError`]: the store cannot be read.
+    pub async fn timers(
+        &self,
+        after: Option<TimerCursor>,
+        limit: usize,
+    ) -> Result<TimerPage, ReadError> {
+        timer::pending_timers(&self.owner.shared, after, limit).await
+    }
+
+    /// Lets all timers fire that are due by the runtime's clock, and waits until none is left that could be tried now: one
+    /// that has failed waits for its next try. They fire without this, too; it is for a test that has set its clock.
+    pub async fn fire_due_timers(&self) {
+        self.owner.shared.timers.settled().await;
     }
 
     /// A handle on one aggregate. It need not exist: an aggregate without events is in its default state.
@@ -146,6 +175,9 @@ impl Runtime {
     }
 
     fn at<A: Aggregate>(&self, stream: StreamId) -> Result<AggregateRef<A>, AddressError> {
+        if timer::is_reserved(stream.tenant()) {
+            return Err(AddressError::Reserved { stream });
+        }
         match Directory::slot(&self.owner.shared, stream.clone()) {
             Ok(slot) => Ok(AggregateRef::new(slot)),
             Err(OtherType) => Err(AddressError::OtherType {
@@ -169,6 +201,12 @@ impl Runtime {
     #[cfg(test)]
     pub(crate) fn topics(&self) -> &crate::subscription::Topics {
         &self.owner.shared.topics
+    }
+
+    /// Lets the scheduler look, and does not wait for it.
+    #[cfg(test)]
+    pub(crate) fn owner_timers_changed(&self) {
+        self.owner.shared.timers.changed();
     }
 
     /// How many ids of commands that take effect once are claimed.
@@ -365,6 +403,77 @@ impl Runtime {
         projection: P,
     ) -> Result<ProjectionRef<P>, ProjectError> {
         projection::start(&self.owner.shared, projection).await
+    }
+
+    /// Follows the recorded events of a scope, in the order of their positions: first those that are there, then those
+    /// that come. See [`EventSubscription`] for what it guarantees, and for who keeps where it stands.
+    ///
+    /// ```
+    /// # use foldhouse::*;
+    /// # #[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
+    /// # struct Counter(u64);
+    /// # #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    /// # enum CounterEvent { Added { by: u64 } }
+    /// # impl Aggregate for Counter {
+    /// #     const TYPE: &'static str = "counter";
+    /// #     type Event = CounterEvent;
+    /// #     fn apply(&mut self, CounterEvent::Added { by }: &CounterEvent) { self.0 += by; }
+    /// # }
+    /// # struct Increment(u64);
+    /// # impl Command for Increment {
+    /// #     type Aggregate = Counter;
+    /// #     type Reply = u64;
+    /// #     type Rejection = Never;
+    /// #     fn decide(&self, counter: &Counter, _: &CommandContext) -> Decided<Self> {
+    /// #         Ok(Decision::event(CounterEvent::Added { by: self.0 }, counter.0 + self.0))
+    /// #     }
+    /// # }
+    /// # async fn publish(_: &RecordedEvent) {}
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let runtime = Runtime::builder(std::sync::Arc::new(MemoryStore::new())).start().await?;
+    /// # runtime.aggregate::<Counter>("acme", "visits")?.send(Increment(40)).await?;
+    /// # let ending = runtime.clone();
+    /// # tokio::spawn(async move { ending.shutdown(std::time::Duration::from_secs(10)).await });
+    /// // Kept where the events go to; 0 the first time.
+    /// let mut handled = Position::BEFORE_FIRST;
+    ///
+    /// let mut events = runtime.subscribe(EventScope::tenant("acme"), StartAt::After(handled));
+    /// while let Some(event) = events.next().await? {
+    ///     publish(&event).await; // may be done twice after a crash
+    ///     handled = event.position; // and is kept then
+    /// }
+    /// # assert_eq!(handled, Position::new(1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "a subscription that is dropped follows nothing"]
+    pub fn subscribe(&self, scope: EventScope, start: StartAt) -> EventSubscription {
+        EventSubscription::of_scope(&self.owner.shared, scope, start)
+    }
+
+    /// Follows the recorded events of one stream from a version on (1 is the first).
+    #[must_use = "a subscription that is dropped follows nothing"]
+    pub fn subscribe_stream(&self, stream: &StreamId, from: Version) -> EventSubscription {
+        EventSubscription::of_stream(&self.owner.shared, stream, from)
+    }
+
+    /// Follows the events of all aggregates of one type, decoded: those of one tenant, or of all (`None`).
+    #[must_use = "a subscription that is dropped follows nothing"]
+    pub fn subscribe_to<A: Aggregate>(
+        &self,
+        tenant: Option<&str>,
+        start: StartAt,
+    ) -> CategorySubscription<A> {
+        CategorySubscription::new(&self.owner.shared, tenant, start)
+    }
+
+    /// Searches the recorded events: a page of what an [`EventQuery`] asks for, and where the next one begins.
+    ///
+    /// # Errors
+    /// See [`EventQueryError`].
+    pub async fn find_events(&self, query: &EventQuery) -> Result<EventPage, EventQueryError> {
+        event_query::find(&self.owner.shared, query).await
     }
 
     /// The aggregates that failed too often and are left alone, the longest parked first. At most 10,000 are kept in mind;

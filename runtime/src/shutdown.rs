@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use foldhouse_store::{Position, StreamId};
 
-use crate::projection::{ParkedEvent, State};
+use crate::projection::ParkedEvent;
 use crate::shared::Shared;
 use crate::watchdog::StuckCommand;
 
@@ -123,11 +123,8 @@ pub(crate) async fn shutdown(
         ProjectionReport {
             name,
             position: progress.position,
-            parked: match progress.state {
-                State::Parked(parked) => Some(parked),
-                State::CatchingUp | State::Live => None,
-            },
             ended: progress.ended,
+            parked: progress.parked(),
         }
     });
     let aggregates_left = shared.occupied_slots();

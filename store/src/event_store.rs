@@ -8,6 +8,7 @@ use crate::append::{Append, Appended, OnSettled, Verdict};
 use crate::command::RecordedCommand;
 use crate::error::{AppendError, Fault, ReadError};
 use crate::event::RecordedEvent;
+use crate::look_up::{self, Found, LookUp};
 use crate::position::{Position, Version};
 use crate::stream_id::StreamId;
 
@@ -124,6 +125,15 @@ pub trait EventStore: Send + Sync + 'static {
         after: Option<&StreamId>,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<StreamId>, ReadError>>;
+
+    /// Looks for events over all streams by what they have in common: by their kind, by their correlation id, by their
+    /// stream.
+    ///
+    /// It does a bounded amount of work, and tells where to go on. An index may spare it looking at events, but never
+    /// changes what is found; a store without one need not implement this: the events of the range are read then.
+    fn look_up(&self, look_up: LookUp) -> BoxFuture<'_, Result<Found, ReadError>> {
+        Box::pin(look_up::by_reading(self, look_up))
+    }
 
     /// The position of the last durable event.
     fn head(&self) -> Position;

@@ -48,7 +48,9 @@ pub struct BookedPosting {
     pub account: Arc<str>,
     /// How much; what it takes is positive.
     pub amount: Amount,
-    /// Whether it counts when its transaction is balanced.
+    /// What it counts for when its transaction is balanced: its cost, where it has one.
+    pub weight: Amount,
+    /// Whether it counts at all when its transaction is balanced.
     pub kind: PostingKind,
     /// Which of its transaction's postings it comes from.
     pub posting: usize,

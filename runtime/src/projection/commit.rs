@@ -9,8 +9,10 @@ use serde::Serialize;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::live::Live;
-use super::{Projection, TableOf};
+use super::Projection;
+use super::live::{Live, Rows};
+use super::slot::Side;
+use super::store_keys;
 use crate::refusal::panic_message;
 
 /// The most that one row may take in the store, in bytes.
@@ -32,6 +34,12 @@ const COMMIT_EVERY_EVENTS: u64 = 10_000;
 /// Lets the store keep the rows of a projection, one commit at a time, while the projection goes on.
 pub(super) struct Commits {
     store: Arc<dyn Store>,
+    /// Where in the store, and how often the model was replaced before.
+    name: Arc<str>,
+    side: Side,
+    generation: u64,
+    /// The model is made beside a live one, and does not count yet.
+    staged: bool,
     /// Up to where the store keeps the rows, and since when.
     kept: Position,
     kept_at: Instant,
@@ -64,10 +72,26 @@ impl InFlight {
     }
 }
 
+/// Where a model is kept.
+pub(super) struct Place {
+    pub(super) name: Arc<str>,
+    pub(super) side: Side,
+    pub(super) generation: u64,
+}
+
 impl Commits {
-    pub(super) fn new(store: Arc<dyn Store>, kept: Position) -> Self {
+    pub(super) fn new(store: Arc<dyn Store>, place: Place, kept: Position) -> Self {
+        let Place {
+            name,
+            side,
+            generation,
+        } = place;
         Self {
             store,
+            name,
+            side,
+            generation,
+            staged: false,
             kept,
             kept_at: Instant::now(),
             in_flight: None,
@@ -75,16 +99,33 @@ impl Commits {
         }
     }
 
+    /// Of a model that is made beside a live one: it does not count before it is sealed.
+    pub(super) fn staged(store: Arc<dyn Store>, place: Place) -> Self {
+        Self {
+            staged: true,
+            ..Self::new(store, place, Position::BEFORE_FIRST)
+        }
+    }
+
+    pub(super) fn side(&self) -> Side {
+        self.side
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// Sees to the commit in flight, if it has ended, and begins the next, if it is time.
     pub(super) async fn step<P: Projection>(
         &mut self,
         live: &Live<P>,
+        position: Position,
         at_head: bool,
     ) -> Result<(), String> {
         if self.failed {
-            return self.finish(live).await;
+            return self.finish(live, position).await;
         }
-        let (changes, position) = (live.read().change_count(), live.position());
+        let changes = live.read().change_count();
         let is_many = changes >= COMMIT_ROWS;
         let is_making = is_many && !at_head && self.is_in_the_making(position);
         let is_full = is_many && (!is_making || changes >= MAKING_ROWS);
@@ -106,23 +147,58 @@ impl Commits {
             behind > 0 && self.kept_at.elapsed() >= every
         };
         if is_full || is_due {
-            self.begin(live)?;
+            self.begin(live, position)?;
         }
         Ok(())
     }
 
     /// Whether more of what the rows show at `position` is new than is kept.
     fn is_in_the_making(&self, position: Position) -> bool {
-        position.get().saturating_sub(self.kept.get()) > self.kept.get()
+        self.staged || position.get().saturating_sub(self.kept.get()) > self.kept.get()
     }
 
     /// Keeps everything, and waits until that is done.
-    pub(super) async fn finish<P: Projection>(&mut self, live: &Live<P>) -> Result<(), String> {
+    pub(super) async fn finish<P: Projection>(
+        &mut self,
+        live: &Live<P>,
+        position: Position,
+    ) -> Result<(), String> {
         self.settle(live).await?;
-        if self.kept != live.position() || live.read().change_count() > 0 {
-            self.begin(live)?;
+        if self.kept != position || live.read().change_count() > 0 {
+            self.begin(live, position)?;
         }
         self.settle(live).await
+    }
+
+    /// Lets a staged model count: its last rows, its checkpoint and its generation's number in one atomic write.
+    pub(super) async fn seal<P: Projection>(
+        &mut self,
+        live: &Live<P>,
+        position: Position,
+        generation: u64,
+    ) -> Result<(), String> {
+        self.settle(live).await?;
+        let mut changes = encode_changes::<P>(&live.read())?;
+        changes.push(Change {
+            key: store_keys::generation(),
+            value: Some(generation.to_be_bytes().to_vec()),
+        });
+        live.write().begin_commit();
+        let checkpoint = checkpoint::<P>(position);
+        let sealed = keep_in_parts(&*self.store, &self.name, checkpoint, changes).await;
+        live.write().end_commit(sealed.is_ok());
+        sealed.map_err(|error| format!("the new model was not kept: {error}"))?;
+        (self.staged, self.generation, self.kept) = (false, generation, position);
+        self.kept_at = Instant::now();
+        Ok(())
+    }
+
+    /// Forgets what is kept.
+    pub(super) async fn reset(&mut self) -> Result<(), String> {
+        let reset = self.store.reset(&self.name).await;
+        reset.map_err(|error| format!("the rows were not removed: {error}"))?;
+        (self.generation, self.kept, self.failed) = (0, Position::BEFORE_FIRST, false);
+        Ok(())
     }
 
     /// Waits until the commit in flight has ended; for ever if there is none.
@@ -135,23 +211,23 @@ impl Commits {
         }
     }
 
-    fn begin<P: Projection>(&mut self, live: &Live<P>) -> Result<(), String> {
+    fn begin<P: Projection>(&mut self, live: &Live<P>, position: Position) -> Result<(), String> {
         // The actor is the only writer, so rows and position belong together.
-        let position = live.position();
         let changes = encode_changes::<P>(&live.read()).inspect_err(|_| self.failed = true)?;
         live.write().begin_commit();
-        let checkpoint = Checkpoint {
-            position,
-            model_version: P::MODEL_VERSION,
+        let counts_up_to = match self.staged {
+            true => Position::BEFORE_FIRST,
+            false => position,
         };
-        let store = Arc::clone(&self.store);
+        let checkpoint = checkpoint::<P>(counts_up_to);
+        let (store, name) = (Arc::clone(&self.store), Arc::clone(&self.name));
         let in_parts = self.is_in_the_making(position);
         self.in_flight = Some(InFlight {
             position,
             task: tokio::spawn(async move {
                 match in_parts {
-                    true => keep_in_parts(&*store, P::NAME, checkpoint, changes).await,
-                    false => store.commit(P::NAME, checkpoint, changes).await,
+                    true => keep_in_parts(&*store, &name, checkpoint, changes).await,
+                    false => store.commit(&name, checkpoint, changes).await,
                 }
             }),
             outcome: None,
@@ -160,7 +236,7 @@ impl Commits {
     }
 
     /// Waits for the commit in flight, if there is one.
-    async fn settle<P: Projection>(&mut self, live: &Live<P>) -> Result<(), String> {
+    pub(super) async fn settle<P: Projection>(&mut self, live: &Live<P>) -> Result<(), String> {
         let Some(commit) = &mut self.in_flight else {
             return Ok(());
         };
@@ -181,6 +257,13 @@ impl Commits {
         self.kept = position;
         tracing::trace!(projection = P::NAME, %position, "rows kept");
         Ok(())
+    }
+}
+
+fn checkpoint<P: Projection>(position: Position) -> Checkpoint {
+    Checkpoint {
+        position,
+        model_version: P::MODEL_VERSION,
     }
 }
 
@@ -206,24 +289,23 @@ async fn keep_in_parts(
 }
 
 /// What the store has to keep, encoded.
-pub(super) fn encode_changes<P: Projection>(table: &TableOf<P>) -> Result<Vec<Change>, String> {
-    // Unwind safe: the table is only read.
-    catch_unwind(AssertUnwindSafe(|| {
-        table
-            .changes()
-            .map(|(key, row)| {
-                let key = encode_key(key)?;
-                let value = row.map(encode_row).transpose()?;
-                Ok(Change { key, value })
-            })
-            .collect()
+fn encode_changes<P: Projection>(rows: &Rows<P>) -> Result<Vec<Change>, String> {
+    // Unwind safe: the rows are only read.
+    let encoded: Result<Vec<Change>, String> = catch_unwind(AssertUnwindSafe(|| {
+        let changes = rows.table.changes().map(|(key, row)| {
+            let key = encode_key(key)?;
+            let value = row.map(encode_row).transpose()?;
+            Ok(Change { key, value })
+        });
+        changes.collect()
     }))
     .unwrap_or_else(|panic| {
-        Err(format!(
-            "a row's encoding panicked: {}",
-            panic_message(panic)
-        ))
-    })
+        let panic = panic_message(panic);
+        Err(format!("a row's encoding panicked: {panic}"))
+    });
+    let mut changes = encoded?;
+    changes.extend(rows.letters.changes()?);
+    Ok(changes)
 }
 
 /// Named fields: by place, two keys that leave out different fields could be the same bytes.

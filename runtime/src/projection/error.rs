@@ -111,3 +111,67 @@ pub enum WaitError {
         reached: Position,
     },
 }
+
+/// Why a projection did not do what it was told.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// It has stopped, with the runtime. Nothing was done.
+    #[error("projection {projection} has stopped, with its runtime")]
+    Stopped {
+        /// The projection.
+        projection: &'static str,
+    },
+    /// The store did not do its part. Look at it, and try again.
+    #[error("projection {projection}: {error}; try again")]
+    Failed {
+        /// The projection.
+        projection: &'static str,
+        /// What failed, in words.
+        error: String,
+    },
+    /// No event of this position is set aside.
+    #[error("projection {projection} has not set aside event {position}")]
+    NoDeadLetter {
+        /// The projection.
+        projection: &'static str,
+        /// The position asked for.
+        position: Position,
+    },
+    /// An event that was set aside still cannot be applied, and stays where it is. Mend what the error names.
+    #[error("projection {projection} still fails: {parked}")]
+    StillFailing {
+        /// The projection.
+        projection: &'static str,
+        /// The event, and why.
+        parked: ParkedEvent,
+    },
+}
+
+/// Why a model was not made anew. The old one is untouched.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RebuildError {
+    /// One is being made already: see [`ProjectionStatus::rebuild`](crate::ProjectionStatus::rebuild).
+    #[error("projection {projection} is being rebuilt already")]
+    AlreadyRunning {
+        /// The projection.
+        projection: &'static str,
+    },
+    /// An event cannot be applied, or the store did not do its part. Mend what the error names, and try again.
+    #[error("projection {projection} was not rebuilt, and its old model stays: {error}")]
+    Failed {
+        /// The projection.
+        projection: &'static str,
+        /// What failed, in words.
+        error: String,
+    },
+    /// It was cancelled, or the projection has stopped.
+    #[error(
+        "projection {projection} was not rebuilt, and its old model stays: it was told to stop"
+    )]
+    Stopped {
+        /// The projection.
+        projection: &'static str,
+    },
+}

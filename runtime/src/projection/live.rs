@@ -1,113 +1,89 @@
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use foldhouse_store::{BoxFuture, Position};
-use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
-use super::progress::{Progress, State};
+use super::control::Control;
+use super::dead_letter::DeadLetters;
+use super::slot::Side;
+use super::table_model::TableModel;
 use super::{Projection, Table, TableOf};
+use foldhouse_store::Position;
 
 /// A projection in memory: what its actor writes and its references read.
 pub(crate) struct Live<P: Projection> {
-    pub(super) projection: P,
-    table: RwLock<TableOf<P>>,
-    pub(super) progress: watch::Sender<Progress>,
-    pub(super) orders: watch::Sender<Orders>,
+    pub(super) projection: Arc<P>,
+    rows: RwLock<Rows<P>>,
+    pub(super) control: Arc<Control>,
+    /// Where the store keeps it, and how often it was replaced.
+    pub(super) place: Mutex<(Side, u64)>,
+    /// The model that was made beside this one, and how far it shows the events; until it is taken.
+    pub(super) rebuilt: Mutex<Option<(TableModel<P>, Position)>>,
+    /// Empties the place of a model that was replaced.
+    pub(super) clearing: tokio::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What the actor is told to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Orders {
-    pub(super) until: Until,
-    /// Raised by one to let a parked projection try again.
-    pub(super) resumes: u64,
+/// What is made from the events.
+pub(super) struct Rows<P: Projection> {
+    pub(super) table: TableOf<P>,
+    pub(super) letters: DeadLetters,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Until {
-    /// Follow the journal.
-    Forever,
-    /// Go on up to this position, keep the rows, and end.
-    Position(Position),
-    /// Keep the rows, and end.
-    Now,
-}
-
-impl<P: Projection> Live<P> {
-    pub(super) fn new(projection: P, table: TableOf<P>, position: Position) -> Self {
+impl<P: Projection> Rows<P> {
+    pub(super) fn new() -> Self {
         Self {
-            projection,
-            table: RwLock::new(table),
-            progress: watch::Sender::new(Progress {
-                position,
-                state: State::CatchingUp,
-                ended: false,
-            }),
-            orders: watch::Sender::new(Orders {
-                until: Until::Forever,
-                resumes: 0,
-            }),
+            table: Table::new(),
+            letters: DeadLetters::default(),
         }
     }
 
-    pub(super) fn read(&self) -> RwLockReadGuard<'_, Table<P::Key, P::Row>> {
+    /// How many changes the store does not know yet.
+    pub(super) fn change_count(&self) -> usize {
+        self.table.change_count() + self.letters.change_count()
+    }
+
+    pub(super) fn begin_commit(&mut self) {
+        self.table.begin_commit();
+        self.letters.begin_commit();
+    }
+
+    pub(super) fn end_commit(&mut self, kept: bool) {
+        self.table.end_commit(kept);
+        self.letters.end_commit(kept);
+    }
+}
+
+impl<P: Projection> Live<P> {
+    pub(super) fn new(
+        projection: Arc<P>,
+        rows: Rows<P>,
+        control: Arc<Control>,
+        place: (Side, u64),
+    ) -> Self {
+        Self {
+            projection,
+            rows: RwLock::new(rows),
+            control,
+            place: Mutex::new(place),
+            rebuilt: Mutex::default(),
+            clearing: tokio::sync::Mutex::default(),
+        }
+    }
+
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Rows<P>> {
         // The actor catches the panics of `apply` under the lock, and takes back what it had changed.
-        self.table.read().unwrap_or_else(PoisonError::into_inner)
+        self.rows.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Table<P::Key, P::Row>> {
-        self.table.write().unwrap_or_else(PoisonError::into_inner)
+    /// Reads unless the rows are just being changed.
+    pub(super) fn try_read(&self) -> Option<RwLockReadGuard<'_, Rows<P>>> {
+        match self.rows.try_read() {
+            Ok(rows) => Some(rows),
+            Err(std::sync::TryLockError::Poisoned(rows)) => Some(rows.into_inner()),
+            Err(std::sync::TryLockError::WouldBlock) => None,
+        }
     }
 
-    pub(super) fn position(&self) -> Position {
-        self.progress.borrow().position
-    }
-
-    /// Changes the progress; who waits for it is woken.
-    pub(super) fn set(&self, change: impl FnOnce(&mut Progress)) {
-        self.progress.send_modify(change);
-    }
-}
-
-/// A projection of whatever kind, for the runtime's end.
-pub(crate) trait AnyProjection: Send + Sync {
-    /// Lets it keep what it has, and end.
-    fn stop(&self);
-
-    /// Lets it go on up to `head`, and end there, or where it is parked.
-    fn finish(&self, head: Position);
-
-    /// How far it has come, what parks it, and whether it has ended.
-    fn progress(&self) -> Progress;
-
-    /// Waits until it has ended.
-    fn until_ended(&self) -> BoxFuture<'_, ()>;
-}
-
-impl<P: Projection> AnyProjection for Live<P> {
-    fn stop(&self) {
-        self.orders.send_modify(|orders| orders.until = Until::Now);
-    }
-
-    fn finish(&self, head: Position) {
-        self.orders.send_modify(|orders| {
-            if orders.until != Until::Now {
-                orders.until = Until::Position(head);
-            }
-        });
-    }
-
-    fn progress(&self) -> Progress {
-        self.progress.borrow().clone()
-    }
-
-    fn until_ended(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async move {
-            // The sender is in `self`, so it cannot close.
-            let _ = self
-                .progress
-                .subscribe()
-                .wait_for(|progress| progress.ended)
-                .await;
-        })
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Rows<P>> {
+        self.rows.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

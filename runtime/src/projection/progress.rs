@@ -3,37 +3,6 @@ use std::sync::Arc;
 
 use foldhouse_store::{Position, RecordedEvent, StreamId};
 
-/// What a projection does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ProjectionStatus {
-    /// It reads what was there before; its rows are those of `position`.
-    CatchingUp {
-        /// How far it has come.
-        position: Position,
-        /// The last event that is there.
-        head: Position,
-    },
-    /// It follows the journal.
-    Live {
-        /// How far it has come.
-        position: Position,
-    },
-    /// It has given up before an event, or could not keep its rows. Its rows stay readable;
-    /// [`ProjectionRef::resume`](crate::ProjectionRef::resume) lets it try again.
-    Parked {
-        /// How far it has come.
-        position: Position,
-        /// Where and why.
-        parked: ParkedEvent,
-    },
-    /// It has ended, with the runtime.
-    Stopped {
-        /// How far it has come.
-        position: Position,
-    },
-}
-
 /// Why a projection is parked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParkedEvent {
@@ -81,17 +50,16 @@ pub(crate) struct Progress {
 pub(crate) enum State {
     CatchingUp,
     Live,
+    Retrying { failed: ParkedEvent, attempts: u32 },
     Parked(ParkedEvent),
+    Paused,
 }
 
 impl Progress {
-    pub(super) fn status(self, head: Position) -> ProjectionStatus {
-        let position = self.position;
+    pub(crate) fn parked(self) -> Option<ParkedEvent> {
         match self.state {
-            State::Parked(parked) => ProjectionStatus::Parked { position, parked },
-            _ if self.ended => ProjectionStatus::Stopped { position },
-            State::CatchingUp => ProjectionStatus::CatchingUp { position, head },
-            State::Live => ProjectionStatus::Live { position },
+            State::Parked(parked) => Some(parked),
+            _ => None,
         }
     }
 }

@@ -21,7 +21,7 @@ impl Rules<'_> {
     pub(super) fn complete(
         self,
         transaction: &Transaction,
-        known: &[BookedPosting],
+        known: &mut [BookedPosting],
     ) -> Result<Vec<BookedPosting>, JournalError> {
         let mut inferred = Vec::new();
         for kind in [PostingKind::Real, PostingKind::BalancedVirtual] {
@@ -53,7 +53,7 @@ impl Rules<'_> {
         self,
         transaction: &Transaction,
         kind: PostingKind,
-        known: &[BookedPosting],
+        known: &mut [BookedPosting],
         inferred: &mut Vec<BookedPosting>,
     ) -> Result<(), JournalError> {
         let at = |error: DecimalError| Problem::from(error).at(&transaction.at);
@@ -63,6 +63,7 @@ impl Rules<'_> {
                 let weight = self.weight(posting, &booked.amount);
                 let weight = weight.map_err(|error| Problem::from(error).at(&posting.at))?;
                 sum.add(&weight).map_err(at)?;
+                booked.weight = weight;
             }
         }
         let is_open = |(_, posting): &(usize, &Posting)| {
@@ -82,6 +83,7 @@ impl Rules<'_> {
         for amount in sum.negated().map_err(at)? {
             inferred.push(BookedPosting {
                 account: Arc::clone(&posting.account),
+                weight: amount.clone(),
                 amount,
                 kind,
                 posting: index,

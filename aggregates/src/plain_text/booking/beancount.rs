@@ -35,7 +35,11 @@ pub(super) fn book(journal: &Journal) -> Result<Booked, Vec<JournalError>> {
             return Err(booking.errors);
         }
     }
-    let mut errors = booking.errors;
+    // What balances lack would follow from what is missing there.
+    if !booking.errors.is_empty() {
+        return Err(booking.errors);
+    }
+    let mut errors = Vec::new();
     let mut pads = Pads::new(&journal.tolerances);
     for (index, entry) in &order {
         if let Err(error) = pads.entry(*index, entry, booked.get(index)) {
@@ -184,14 +188,14 @@ impl<'j> Booking<'j> {
                 .map_err(|problem| problem.at(&posting.at))?;
             let overflow = |error: DecimalError| Problem::from(error).at(&posting.at);
             sum.add(&weight).map_err(overflow)?;
-            booked.push(self.booked(posting, amount.clone(), index)?);
+            booked.push(self.booked(posting, amount.clone(), weight, index)?);
         }
         let overflow = |error: DecimalError| Problem::from(error).at(&transaction.at);
         match open {
             Some((index, posting)) => {
                 for mut amount in sum.negated().map_err(overflow)? {
                     amount.quantity = tolerances.quantized(&amount).map_err(overflow)?;
-                    booked.push(self.booked(posting, amount, index)?);
+                    booked.push(self.booked(posting, amount.clone(), amount, index)?);
                 }
                 booked.sort_by_key(|posting| posting.posting);
             }
@@ -204,6 +208,7 @@ impl<'j> Booking<'j> {
         &self,
         posting: &Posting,
         amount: Amount,
+        weight: Amount,
         index: usize,
     ) -> Result<BookedPosting, JournalError> {
         if let Some(account) = self.accounts.get(&*posting.account) {
@@ -219,6 +224,7 @@ impl<'j> Booking<'j> {
         Ok(BookedPosting {
             account: Arc::clone(&posting.account),
             amount,
+            weight,
             kind: PostingKind::Real,
             posting: index,
             is_generated: false,

@@ -66,6 +66,10 @@ pub(super) fn book(journal: &Journal) -> Result<Booked, Vec<JournalError>> {
             errors.push(error);
         }
     }
+    // Where a transaction is missing, assertions fail only because of that.
+    if errors.iter().any(|error| !is_assertion(error)) {
+        errors.retain(|error| !is_assertion(error));
+    }
     if !errors.is_empty() {
         errors.sort_by(|left, right| left.location.cmp(&right.location));
         errors.dedup();
@@ -83,6 +87,13 @@ pub(super) fn book(journal: &Journal) -> Result<Booked, Vec<JournalError>> {
             .collect(),
         assertions: booking.assertions,
     })
+}
+
+fn is_assertion(error: &JournalError) -> bool {
+    matches!(
+        error.problem,
+        Problem::AssertionFailed { .. } | Problem::AssertionNotSole { .. }
+    )
 }
 
 /// When something is posted: a whole transaction, or one of its postings on a day of its own.
@@ -160,6 +171,7 @@ impl<'j> Booking<'j> {
             let first = booked.len();
             booked.extend(amounts.into_iter().map(|amount| BookedPosting {
                 account: Arc::clone(&posting.account),
+                weight: amount.clone(),
                 amount,
                 kind: posting.kind,
                 posting: index,
@@ -168,7 +180,7 @@ impl<'j> Booking<'j> {
             let new = booked.get(first..).unwrap_or_default().to_vec();
             self.post(transaction, index, &new)?;
         }
-        let inferred = self.rules.complete(transaction, &booked)?;
+        let inferred = self.rules.complete(transaction, &mut booked)?;
         for posting in &inferred {
             self.add(transaction, posting)?;
         }
@@ -203,6 +215,7 @@ impl<'j> Booking<'j> {
                 };
                 generated.push(BookedPosting {
                     account: Arc::clone(&posting.account),
+                    weight: amount.clone(),
                     amount,
                     kind: posting.kind,
                     posting: origin.posting,
@@ -250,16 +263,18 @@ impl<'j> Booking<'j> {
             .iter()
             .enumerate()
             .filter_map(|(index, posting)| {
+                let amount = posting.amount.clone()?;
                 Some(BookedPosting {
                     account: Arc::clone(&posting.account),
-                    amount: posting.amount.clone()?,
+                    weight: amount.clone(),
+                    amount,
                     kind: posting.kind,
                     posting: index,
                     is_generated: false,
                 })
             })
             .collect();
-        let inferred = self.rules.complete(transaction, &booked)?;
+        let inferred = self.rules.complete(transaction, &mut booked)?;
         if !inferred.is_empty() {
             booked.extend(inferred);
             booked.sort_by_key(|posting| posting.posting);

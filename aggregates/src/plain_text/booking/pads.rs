@@ -108,6 +108,7 @@ impl<'j> Pads<'j> {
                 for (account, amount) in [(account, missing.clone()), (source, negated)] {
                     postings.push(BookedPosting {
                         account: Arc::clone(account),
+                        weight: amount.clone(),
                         amount,
                         kind: PostingKind::Real,
                         posting: 0,

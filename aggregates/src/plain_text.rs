@@ -55,8 +55,8 @@ pub use booking::{Booked, BookedPosting, BookedTransaction, book};
 pub use dialect::{Dialect, UnknownDialect};
 pub use export::{ExportError, export_journal};
 pub use journal::{
-    Balance, Entry, EntryKind, Journal, LotOrder, Note, Open, Posting, PostingKind, Price, Rule, Status,
-    Tag, Tolerances, Transaction,
+    Balance, Entry, EntryKind, Journal, LotOrder, Note, Open, Posting, PostingKind, Price, Rule,
+    Status, Tag, Tolerances, Transaction,
 };
 pub use location::Location;
 pub use problem::{Found, JournalError, Problem};

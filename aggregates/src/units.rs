@@ -59,7 +59,9 @@ pub enum UnitError {
         factor: Decimal,
     },
     /// The two measure different things.
-    #[error("{from} is measured in {from_base} and {to} in {to_base}: one does not convert into the other")]
+    #[error(
+        "{from} is measured in {from_base} and {to} in {to_base}: one does not convert into the other"
+    )]
     DifferentKinds {
         /// The unit given.
         from: String,
@@ -100,7 +102,11 @@ impl Fraction {
 
     fn new(numerator: i128, denominator: i128) -> Result<Self, DecimalError> {
         let divisor = common_divisor(numerator, denominator);
-        let divided = |number: i128| number.checked_div(divisor).ok_or(DecimalError::DivisionByZero);
+        let divided = |number: i128| {
+            number
+                .checked_div(divisor)
+                .ok_or(DecimalError::DivisionByZero)
+        };
         Ok(Self {
             numerator: divided(numerator)?,
             denominator: divided(denominator)?,
@@ -147,7 +153,9 @@ impl Fraction {
         let mut rest = self.denominator;
         for prime in [2, 5] {
             while rest.checked_rem(prime) == Some(0) {
-                rest = rest.checked_div(prime).ok_or(DecimalError::DivisionByZero)?;
+                rest = rest
+                    .checked_div(prime)
+                    .ok_or(DecimalError::DivisionByZero)?;
             }
         }
         if rest == 1 {

@@ -64,14 +64,25 @@ impl Program {
         match self.0 {
             Dialect::Hledger => {
                 let mut command = Command::new("hledger");
-                command.args(["bal", "-N", "--flat", "-O", "csv", "-f"]).arg(journal);
+                command
+                    .args(["bal", "-N", "--flat", "-O", "csv", "-f"])
+                    .arg(journal);
                 told(command, hledger)
             }
             Dialect::Ledger => {
                 let mut command = Command::new("ledger");
                 let format = "%(account)\t%(scrub(amount))\n";
-                command.args(["--args-only", "bal", "--flat", "-E", "--no-total", "--no-color"]);
-                command.args(["--balance-format", format, "-f"]).arg(journal);
+                command.args([
+                    "--args-only",
+                    "bal",
+                    "--flat",
+                    "-E",
+                    "--no-total",
+                    "--no-color",
+                ]);
+                command
+                    .args(["--balance-format", format, "-f"])
+                    .arg(journal);
                 told(command, ledger)
             }
             Dialect::Beancount => {
@@ -102,7 +113,8 @@ fn told(mut command: Command, read: fn(&str) -> Balances) -> Theirs {
         balances.retain(|_, quantity| !quantity.is_zero());
         return Theirs::Balances(balances);
     }
-    let words = String::from_utf8_lossy(&stderr).split_whitespace().take(20).collect::<Vec<_>>();
+    let stderr = String::from_utf8_lossy(&stderr);
+    let words: Vec<&str> = stderr.split_whitespace().take(20).collect();
     Theirs::Refused(words.join(" "))
 }
 
@@ -198,7 +210,8 @@ fn plain(number: &str, groups: bool) -> String {
         return number;
     };
     let has_both = marks('.') > 0 && marks(',') > 0;
-    let is_group = groups && !has_both && number.as_bytes()[last] == b',' && number.len() - last == 4;
+    let is_group =
+        groups && !has_both && number.as_bytes()[last] == b',' && number.len() - last == 4;
     let behind = &number[last + 1..];
     let before = number[..last].replace(['.', ','], "");
     if is_group || (marks('.') + marks(',') > 1 && !has_both) {

@@ -189,17 +189,32 @@ mod tests {
     #[test]
     fn groups_of_another_length_are_refused() {
         let style = MoneyStyle::new('.').grouped_by(',');
-        for text in ["1,23 EUR", "1,2345.00 EUR", ",123 EUR", "12,34,567 EUR", "1234,567 EUR"] {
+        for text in [
+            "1,23 EUR",
+            "1,2345.00 EUR",
+            ",123 EUR",
+            "12,34,567 EUR",
+            "1234,567 EUR",
+        ] {
             assert!(style.read(text).is_err(), "{text}");
         }
-        assert_eq!(style.read("1234 EUR").unwrap(), Money::new(123_400, Currency::EUR));
+        assert_eq!(
+            style.read("1234 EUR").unwrap(),
+            Money::new(123_400, Currency::EUR)
+        );
     }
 
     #[test]
     fn decimals_that_the_currency_does_not_have_are_not_rounded_away() {
         let of = |text: &str, currency| Money::from_decimal(text.parse().unwrap(), currency);
-        assert_eq!(of("1.50", Currency::EUR), Ok(Money::new(150, Currency::EUR)));
-        assert_eq!(of("1.500", Currency::EUR), Ok(Money::new(150, Currency::EUR)));
+        assert_eq!(
+            of("1.50", Currency::EUR),
+            Ok(Money::new(150, Currency::EUR))
+        );
+        assert_eq!(
+            of("1.500", Currency::EUR),
+            Ok(Money::new(150, Currency::EUR))
+        );
         assert!(matches!(
             of("1.505", Currency::EUR),
             Err(MoneyError::TooManyDecimals { .. })

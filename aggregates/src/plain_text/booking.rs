@@ -4,8 +4,10 @@
 mod balancing;
 mod beancount;
 mod lots;
+mod moments;
 mod ordered;
 mod pads;
+mod tolerances;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -24,7 +24,9 @@ pub enum ExportError {
     #[error(transparent)]
     NotExpressible(#[from] JournalError),
     /// Two names become one in the format.
-    #[error("{first:?} and {second:?} would both be written as {written:?}: rename one of them first")]
+    #[error(
+        "{first:?} and {second:?} would both be written as {written:?}: rename one of them first"
+    )]
     SameName {
         /// The one.
         first: String,

@@ -32,7 +32,10 @@ fn what_has_no_end_is_refused_and_not_rounded() {
     let units = Units::standard();
     for (from, to) in [("g", "lb"), ("piece", "dozen"), ("s", "h"), ("km", "mi")] {
         let converted = units.convert(decimal("1"), from, to);
-        assert!(matches!(converted, Err(UnitError::Inexact { .. })), "{from}");
+        assert!(
+            matches!(converted, Err(UnitError::Inexact { .. })),
+            "{from}"
+        );
     }
     assert_eq!(units.convert_whole(24, "piece", "dozen"), Ok(2));
     assert!(matches!(

@@ -264,7 +264,10 @@ impl Reader<'_> {
                 if let Some(root) = root(other).and_then(|index| self.roots.get_mut(index)) {
                     *root = value;
                 } else if OPTIONS_WITHOUT_EFFECT.contains(&other) {
-                    self.note(at, format!("the option {other:?} has no effect on balances"));
+                    self.note(
+                        at,
+                        format!("the option {other:?} has no effect on balances"),
+                    );
                 } else {
                     return Err(start.unsupported(format!("the option {other:?}")));
                 }

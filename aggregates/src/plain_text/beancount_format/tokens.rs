@@ -118,8 +118,9 @@ impl Reader<'_> {
     /// `Assets:Bank:Current`.
     pub(super) fn account(&mut self, cursor: &mut Cursor<'_>) -> Result<Arc<str>, JournalError> {
         let start = cursor.clone();
-        let name = cursor
-            .take_while(|next| next.is_alphanumeric() || matches!(next, ':' | '-') || !next.is_ascii());
+        let name = cursor.take_while(|next| {
+            next.is_alphanumeric() || matches!(next, ':' | '-') || !next.is_ascii()
+        });
         let mut parts = name.split(':');
         let root = parts.next().unwrap_or_default();
         let is_part = |part: &str| {

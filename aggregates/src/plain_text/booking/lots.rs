@@ -63,7 +63,9 @@ impl Lots {
         let mut matching: Vec<usize> = Vec::new();
         for (index, held) in held.iter().enumerate() {
             let matches = held.commodity == amount.commodity
-                && wanted.as_ref().is_none_or(|wanted| *wanted == held.unit_cost)
+                && wanted
+                    .as_ref()
+                    .is_none_or(|wanted| *wanted == held.unit_cost)
                 && lot.date.is_none_or(|date| date == held.date)
                 && (lot.label.is_none() || lot.label == held.label);
             if matches {

@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use chrono::NaiveDate;
-
 use super::balancing::Rules;
+use super::moments::{is_assignment, moments};
 use super::{Booked, BookedPosting, BookedTransaction};
 use crate::decimal::{Decimal, DecimalError};
 use crate::plain_text::amount::{Amount, Assertion};
@@ -94,43 +93,6 @@ fn is_assertion(error: &JournalError) -> bool {
         error.problem,
         Problem::AssertionFailed { .. } | Problem::AssertionNotSole { .. }
     )
-}
-
-/// When something is posted: a whole transaction, or one of its postings on a day of its own.
-#[derive(Clone, Copy, Debug)]
-struct Moment {
-    date: NaiveDate,
-    transaction: usize,
-    posting: Option<usize>,
-}
-
-fn moments(dialect: Dialect, transactions: &[(usize, &Transaction)]) -> Vec<Moment> {
-    let mut moments = Vec::with_capacity(transactions.len());
-    for (number, (_, transaction)) in transactions.iter().enumerate() {
-        let date = transaction.date;
-        let moment = |date, posting| Moment {
-            date,
-            transaction: number,
-            posting,
-        };
-        let has_own_date = transaction.postings.iter().any(|it| it.date.is_some());
-        let assigns = transaction.postings.iter().any(is_assignment);
-        if dialect == Dialect::Hledger && has_own_date && !assigns {
-            for (index, posting) in transaction.postings.iter().enumerate() {
-                moments.push(moment(posting.date.unwrap_or(date), Some(index)));
-            }
-        } else {
-            moments.push(moment(date, None));
-        }
-    }
-    if dialect == Dialect::Hledger {
-        moments.sort_by_key(|moment| moment.date);
-    }
-    moments
-}
-
-fn is_assignment(posting: &Posting) -> bool {
-    posting.amount.is_none() && posting.assertion.is_some()
 }
 
 struct Booking<'j> {
@@ -228,14 +190,16 @@ impl<'j> Booking<'j> {
     }
 
     /// Which of the postings give rise to which rule's.
-    fn rules_before<'b>(
-        &self,
-        booked: &'b [BookedPosting],
-    ) -> Vec<(&'b BookedPosting, &'j Rule)> {
+    fn rules_before<'b>(&self, booked: &'b [BookedPosting]) -> Vec<(&'b BookedPosting, &'j Rule)> {
         let mut pairs = Vec::new();
         for (_, rule) in self.automated.iter().filter(|(at, _)| *at < self.current) {
             let is_meant = |posting: &&BookedPosting| rule.accounts.is_match(&posting.account);
-            pairs.extend(booked.iter().filter(is_meant).map(|posting| (posting, *rule)));
+            pairs.extend(
+                booked
+                    .iter()
+                    .filter(is_meant)
+                    .map(|posting| (posting, *rule)),
+            );
         }
         pairs
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::beancount::balance_tolerance;
+use super::tolerances::balance_tolerance;
 use super::{BookedPosting, BookedTransaction};
 use crate::decimal::DecimalError;
 use crate::plain_text::amount::Amount;
@@ -89,8 +89,14 @@ impl<'j> Pads<'j> {
             let Some(Entry { at, kind }) = entries.get(index) else {
                 continue;
             };
-            let (EntryKind::Pad { date, account, source }, Some(posted)) =
-                (kind, self.posted.get(&index))
+            let (
+                EntryKind::Pad {
+                    date,
+                    account,
+                    source,
+                },
+                Some(posted),
+            ) = (kind, self.posted.get(&index))
             else {
                 unused.push(Problem::UnusedPad.at(at));
                 continue;

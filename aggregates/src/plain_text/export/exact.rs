@@ -49,10 +49,7 @@ pub(super) fn lines<'b>(
 }
 
 /// The cost as it was written, where that is what counts; else all that it counts for.
-fn cost_of(
-    booked: &BookedPosting,
-    source: Option<&Posting>,
-) -> Result<Option<Cost>, DecimalError> {
+fn cost_of(booked: &BookedPosting, source: Option<&Posting>) -> Result<Option<Cost>, DecimalError> {
     let BookedPosting { amount, weight, .. } = booked;
     if amount == weight {
         return Ok(None);
@@ -113,7 +110,10 @@ fn even_out(
             return Err(problem.at(at));
         };
         let weight = &line.booked.weight;
-        let quantity = weight.quantity.checked_sub(left.quantity).map_err(overflow)?;
+        let quantity = weight
+            .quantity
+            .checked_sub(left.quantity)
+            .map_err(overflow)?;
         let weight = Amount::new(quantity, Arc::clone(&weight.commodity));
         line.cost = Some(Cost::Total(size(&weight).map_err(overflow)?));
     }
@@ -140,7 +140,9 @@ fn spread(
             left
         } else {
             let share = line.booked.amount.quantity.checked_mul(other.quantity)?;
-            share.checked_div(one.quantity, PART_DECIMALS)?.checked_neg()?
+            share
+                .checked_div(one.quantity, PART_DECIMALS)?
+                .checked_neg()?
         };
         left = left.checked_sub(part)?;
         let total = Amount::new(part, Arc::clone(&other.commodity));

@@ -136,8 +136,14 @@ impl Writer<'_> {
         if let Some(source) = source {
             self.facts(source)?;
         }
-        for line in &lines {
-            self.line(line)?;
+        let mut lines = lines.into_iter().peekable();
+        while let Some(mut line) = lines.next() {
+            // A posting of several commodities is several lines: what is said about it stands with the last.
+            let of_same = |next: &Line<'_>| next.booked.posting == line.booked.posting;
+            if lines.peek().is_some_and(of_same) {
+                line.source = None;
+            }
+            self.line(&line)?;
         }
         Ok(())
     }
@@ -259,10 +265,7 @@ impl Writer<'_> {
     }
 }
 
-fn as_written<'b>(
-    booked: &'b BookedTransaction,
-    source: Option<&'b Transaction>,
-) -> Vec<Line<'b>> {
+fn as_written<'b>(booked: &'b BookedTransaction, source: Option<&'b Transaction>) -> Vec<Line<'b>> {
     let line = |booked| {
         let index = |booked: &crate::plain_text::booking::BookedPosting| booked.posting;
         let source = source.and_then(|source| source.postings.get(index(booked)));

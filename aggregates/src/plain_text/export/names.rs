@@ -103,7 +103,11 @@ fn commodity(name: &Arc<str>) -> Result<String, ExportError> {
         "£" => Some("GBP"),
         "¥" => Some("JPY"),
         "₹" => Some("INR"),
-        "" => return Err(refused("a bare number has no form there; give it a commodity")),
+        "" => {
+            return Err(refused(
+                "a bare number has no form there; give it a commodity",
+            ));
+        }
         _ => None,
     };
     if let Some(known) = known {
@@ -112,7 +116,13 @@ fn commodity(name: &Arc<str>) -> Result<String, ExportError> {
     let upper = name.to_uppercase();
     let mut written: String = upper
         .chars()
-        .map(|next| if next.is_ascii_alphanumeric() { next } else { '-' })
+        .map(|next| {
+            if next.is_ascii_alphanumeric() {
+                next
+            } else {
+                '-'
+            }
+        })
         .collect();
     let begins = written.starts_with(|next: char| next.is_ascii_uppercase());
     let ends = written.ends_with(|next: char| next.is_ascii_alphanumeric());

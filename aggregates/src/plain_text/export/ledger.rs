@@ -126,13 +126,13 @@ impl Writer<'_> {
             lines(booked, source, &entry.at, true)?
         };
         writeln!(self.out)?;
+        let heading = self.heading(booked, source);
         // Ledger has none without postings.
-        let silent = if lines.is_empty() && self.to == Dialect::Ledger {
-            "; "
-        } else {
-            ""
-        };
-        writeln!(self.out, "{silent}{}", self.heading(booked, source))?;
+        if lines.is_empty() && self.to == Dialect::Ledger {
+            writeln!(self.out, "; {heading}")?;
+            return Ok(());
+        }
+        writeln!(self.out, "{heading}")?;
         if let Some(source) = source {
             self.facts(source)?;
         }

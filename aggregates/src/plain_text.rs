@@ -51,7 +51,7 @@ pub use amount::{Amount, Assertion, Cost, Lot};
 pub use book_account::{
     BookAccount, BookEvent, BookLine, BookPosting, BookRejection, PostToBook, book_account_id,
 };
-pub use booking::{Booked, BookedPosting, BookedTransaction, book};
+pub use booking::{BookBalances, Booked, BookedPosting, BookedTransaction, book};
 pub use dialect::{Dialect, UnknownDialect};
 pub use export::{ExportError, export_journal};
 pub use journal::{

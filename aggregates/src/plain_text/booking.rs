@@ -21,6 +21,9 @@ use super::journal::{Journal, PostingKind};
 use super::problem::JournalError;
 use crate::decimal::{Decimal, DecimalError};
 
+/// What accounts have, by account and commodity.
+pub type BookBalances = BTreeMap<(Arc<str>, Arc<str>), Decimal>;
+
 /// What a journal posts.
 #[derive(Clone, Debug, Default)]
 pub struct Booked {
@@ -79,7 +82,7 @@ impl Booked {
     ///
     /// # Errors
     /// [`DecimalError::Overflow`].
-    pub fn balances(&self) -> Result<BTreeMap<(Arc<str>, Arc<str>), Decimal>, DecimalError> {
+    pub fn balances(&self) -> Result<BookBalances, DecimalError> {
         let mut balances: HashMap<(&Arc<str>, &Arc<str>), Decimal> = HashMap::new();
         for posting in self.transactions.iter().flat_map(|it| &it.postings) {
             let key = (&posting.account, &posting.amount.commodity);

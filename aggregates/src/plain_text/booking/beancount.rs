@@ -345,6 +345,6 @@ fn check_balance(
     Err(Problem::AssertionFailed {
         account: balance.account.to_string(),
         asserted: balance.amount.clone(),
-        actual: Amount::new(actual.normalized(), Arc::clone(commodity)),
+        actual: actual.normalized(),
     })
 }

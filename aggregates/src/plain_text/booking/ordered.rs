@@ -90,7 +90,7 @@ pub(super) fn book(journal: &Journal) -> Result<Booked, Vec<JournalError>> {
 
 fn is_assertion(error: &JournalError) -> bool {
     matches!(
-        error.problem,
+        *error.problem,
         Problem::AssertionFailed { .. } | Problem::AssertionNotSole { .. }
     )
 }
@@ -343,11 +343,10 @@ impl<'j> Booking<'j> {
             .map_err(overflow)?;
         let off = asserted.quantity.checked_sub(quantity).map_err(overflow)?;
         if !self.looks_zero(off, &asserted.commodity) {
-            let actual = Amount::new(quantity.normalized(), Arc::clone(&asserted.commodity));
             let failed = Problem::AssertionFailed {
                 account: account(),
                 asserted: asserted.clone(),
-                actual,
+                actual: quantity.normalized(),
             };
             return Err(failed.at(&assertion.at));
         }

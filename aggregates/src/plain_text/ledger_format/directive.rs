@@ -48,6 +48,13 @@ pub(super) fn directive<'t>(
         "P" => price(reader, cursor),
         "Y" | "year" => year(reader, cursor),
         "decimal-mark" if !ledger => decimal_mark(reader, cursor),
+        "decimal-mark" => {
+            reader.note(
+                at,
+                "Ledger does not know this directive of hledger's, and passes over it",
+            );
+            Ok(())
+        }
         "payee" | "tag" => {
             if ledger {
                 check_sub_directives(lines)?;

@@ -123,9 +123,17 @@ where
             Err(error) => {
                 let slot = permit.slot().clone();
                 // Before the answer: who has it must not reach a state that rests on what failed.
-                // A check that finds no room, say, tells nothing of what stands before it and behind it.
-                let is_gone = self.records || matches!(error, AppendError::Conflict { .. });
-                let gone_from = is_gone.then_some(self.version);
+                let gone_from = match &error {
+                    _ if self.records => Some(self.version),
+                    // Another writer went on behind what this was decided on: that is there, and may be durable before it
+                    // is told so.
+                    AppendError::Conflict { actual, .. } if *actual >= self.version => {
+                        Some(self.version.next())
+                    }
+                    AppendError::Conflict { .. } => Some(self.version),
+                    // A check that finds no room, say, tells nothing of what stands before it and behind it.
+                    _ => None,
+                };
                 let was_void = !slot.void(self.epoch, gone_from);
                 drop(permit);
                 answer(Err(FailedAppend {

@@ -23,6 +23,7 @@ mod overload;
 mod past;
 #[cfg(target_os = "linux")]
 mod power;
+mod plain_text;
 mod processes;
 mod read_only;
 mod readme;

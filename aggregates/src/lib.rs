@@ -92,6 +92,7 @@ mod decimal;
 mod memo;
 mod money;
 mod total;
+mod units;
 
 mod ledger;
 
@@ -125,5 +126,6 @@ pub use ledger::{
     turnovers_between,
 };
 pub use memo::{MEMO_CHARS_MAX, Memo, MemoTooLong};
-pub use money::{Money, MoneyError};
+pub use money::{Money, MoneyError, MoneyStyle};
 pub use total::Total;
+pub use units::{UnitError, Units};

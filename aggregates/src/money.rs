@@ -1,3 +1,5 @@
+mod style;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -5,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::currency::{Currency, UnknownCurrency};
 use crate::total::Total;
+
+pub use self::style::MoneyStyle;
 
 /// The longest piece of a text that an error repeats, in characters.
 const ERROR_TEXT_CHARS_MAX: usize = 64;

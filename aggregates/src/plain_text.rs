@@ -35,6 +35,7 @@ mod booking;
 mod cursor;
 mod dates;
 mod dialect;
+mod export;
 mod journal;
 mod ledger_format;
 mod lines;
@@ -50,11 +51,12 @@ pub use amount::{Amount, Assertion, Cost, Lot};
 pub use book_account::{
     BookAccount, BookEvent, BookLine, BookPosting, BookRejection, PostToBook, book_account_id,
 };
-pub use booking::{Booked, BookedPosting, BookedTransaction, book};
+pub use booking::{BookBalances, Booked, BookedPosting, BookedTransaction, book};
 pub use dialect::{Dialect, UnknownDialect};
+pub use export::{ExportError, export_journal};
 pub use journal::{
-    Balance, Entry, EntryKind, Journal, LotOrder, Note, Open, Posting, PostingKind, Price, Status,
-    Tag, Tolerances, Transaction,
+    Balance, Entry, EntryKind, Journal, LotOrder, Note, Open, Posting, PostingKind, Price, Rule,
+    Status, Tag, Tolerances, Transaction,
 };
 pub use location::Location;
 pub use problem::{Found, JournalError, Problem};

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use foldhouse_aggregates::plain_text::Dialect;
 
 /// Plain-text books in and out: hledger, Ledger, Beancount.
@@ -15,7 +15,9 @@ pub(crate) struct Args {
 pub(crate) enum Task {
     /// Posts a journal through actors and prints the balances.
     Import(ImportArgs),
-    /// Writes a journal of made-up transactions to stdout, in a form that all three programs' readers share as far as they do.
+    /// Writes a journal to stdout, in its own or another format.
+    Export(ExportArgs),
+    /// Writes a journal of made-up transactions to stdout, for hledger and Ledger.
     Generate(GenerateArgs),
 }
 
@@ -25,14 +27,8 @@ pub(crate) enum Task {
 /// fails, 2 if the arguments do not fit.
 #[derive(Clone, Debug, Parser)]
 pub(crate) struct ImportArgs {
-    /// The journal. Its extension tells the format: .journal .hledger .j, .ledger .dat, .beancount .bean.
-    pub(crate) file: PathBuf,
-    /// The format, where the extension does not tell it: hledger, ledger or beancount.
-    #[arg(long, value_name = "FORMAT")]
-    pub(crate) format: Option<Dialect>,
-    /// The year of dates without one; this year if nothing is said.
-    #[arg(long)]
-    pub(crate) year: Option<i32>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
     /// Keeps the books in this directory. Transactions that are in them already are not posted again.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
@@ -48,6 +44,41 @@ pub(crate) struct ImportArgs {
     /// Prints exactly one JSON object instead of the balances.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The journal that is read.
+#[derive(Clone, Debug, Parser)]
+pub(crate) struct SourceArgs {
+    /// The journal. Its extension tells the format: .journal .hledger .j, .ledger .dat, .beancount .bean.
+    pub(crate) file: PathBuf,
+    /// The format, where the extension does not tell it: hledger, ledger or beancount.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Dialect>,
+    /// The year of dates without one; this year if nothing is said.
+    #[arg(long)]
+    pub(crate) year: Option<i32>,
+}
+
+/// Writes a journal to stdout, in its own or another format, such that their programs read the same balances.
+#[derive(Clone, Debug, Parser)]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// The format to write.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) to: ExportFormat,
+}
+
+/// What can be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    Hledger,
+    Ledger,
+    Beancount,
+    /// A row for each posting.
+    Csv,
+    /// A JSON object for each transaction.
+    Jsonl,
 }
 
 /// Writes a journal of made-up transactions.

@@ -1,11 +1,11 @@
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use foldhouse_aggregates::plain_text::BookBalances;
 use foldhouse_aggregates::{Decimal, DecimalError};
 
 /// What accounts have, by account and commodity; what is zero is left out.
-pub(crate) type Balances = BTreeMap<(Arc<str>, Arc<str>), Decimal>;
+pub(crate) type Balances = BookBalances;
 
 /// Adds so much to what an account has.
 pub(crate) fn add(

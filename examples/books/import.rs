@@ -10,7 +10,7 @@ use foldhouse_aggregates::plain_text::{
 use foldhouse_examples::{Directory, Failure, block_on, fail, open_store, rate};
 use uuid::Uuid;
 
-use crate::args::ImportArgs;
+use crate::args::{ImportArgs, SourceArgs};
 use crate::balances::{Balances, add, write_csv};
 use crate::layout::{counts, layout};
 use crate::posting::Books;
@@ -32,12 +32,11 @@ pub(crate) struct Imported {
 /// Reads, checks, posts, and compares what the accounts have with what the journal says.
 pub(crate) fn import(args: &ImportArgs) -> Result<Imported, Failure> {
     let start = Instant::now();
-    let dialect = dialect(args)?;
     let mut report = Report {
-        file: args.file.display().to_string(),
+        file: args.source.file.display().to_string(),
         ..Report::default()
     };
-    let read = read(args, dialect);
+    let read = read(&args.source)?;
     report.reading_seconds = start.elapsed().as_secs_f64();
     let (journal, booked) = match read {
         Ok(read) => read,
@@ -80,7 +79,7 @@ pub(crate) fn import(args: &ImportArgs) -> Result<Imported, Failure> {
     })
 }
 
-pub(crate) fn dialect(args: &ImportArgs) -> Result<Dialect, Failure> {
+fn dialect(args: &SourceArgs) -> Result<Dialect, Failure> {
     match args.format {
         Some(format) => Ok(format),
         None => Dialect::of_path(&args.file).map_err(|error| {
@@ -89,7 +88,11 @@ pub(crate) fn dialect(args: &ImportArgs) -> Result<Dialect, Failure> {
     }
 }
 
-fn read(args: &ImportArgs, dialect: Dialect) -> Result<(Journal, Booked), Vec<JournalError>> {
+/// Reads and checks a journal: what it posts, or what is wrong with it.
+pub(crate) fn read(
+    args: &SourceArgs,
+) -> Result<Result<(Journal, Booked), Vec<JournalError>>, Failure> {
+    let dialect = dialect(args)?;
     let this_year = || {
         let now = SystemClock.now().to_datetime();
         now.map(|now| now.year())
@@ -97,9 +100,11 @@ fn read(args: &ImportArgs, dialect: Dialect) -> Result<(Journal, Booked), Vec<Jo
     let options = ReadOptions {
         default_year: args.year.or_else(this_year),
     };
-    let journal = read_journal(&args.file, dialect, options, &DiskFiles)?;
-    let booked = book(&journal)?;
-    Ok((journal, booked))
+    let journal = read_journal(&args.file, dialect, options, &DiskFiles);
+    Ok(journal.and_then(|journal| {
+        let booked = book(&journal)?;
+        Ok((journal, booked))
+    }))
 }
 
 /// Posts what is not in the books yet. Gives what the accounts have, and where they do not have what they should.

@@ -8,6 +8,7 @@
 
 mod args;
 mod balances;
+mod export;
 mod generate;
 mod import;
 mod layout;
@@ -26,6 +27,7 @@ use import::Imported;
 fn main() -> ExitCode {
     match Args::parse().task {
         Task::Import(args) => tell(&args, import::import(&args)),
+        Task::Export(args) => done(export::export(&args)),
         Task::Generate(args) => done(generate::generate(&args)),
     }
 }

@@ -5,9 +5,9 @@ use foldhouse_aggregates::plain_text::{Dialect, DiskFiles, ReadOptions, book, re
 use foldhouse_examples::Report as _;
 use tempfile::TempDir;
 
-use crate::args::{GenerateArgs, ImportArgs};
-use crate::generate;
-use crate::import::{Imported, import};
+use crate::args::{ExportFormat, GenerateArgs, ImportArgs, SourceArgs};
+use crate::import::{self, Imported, import};
+use crate::{export, generate};
 
 fn samples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("books/samples")
@@ -37,9 +37,11 @@ fn beside_of(journal: &Path, extension: &str) -> PathBuf {
 
 fn args(file: &Path, data: &Path) -> ImportArgs {
     ImportArgs {
-        file: file.to_owned(),
-        format: None,
-        year: Some(2026),
+        source: SourceArgs {
+            file: file.to_owned(),
+            format: None,
+            year: Some(2026),
+        },
         data: Some(data.join("data")),
         book: "main".to_owned(),
         balances: Some(data.join("balances.csv")),
@@ -56,9 +58,13 @@ fn balances_of(args: &ImportArgs) -> String {
 fn the_samples_have_the_balances_that_stand_beside_them_and_a_second_import_posts_nothing() {
     let samples = journals(&samples(), "csv");
     assert!(samples.len() >= 6, "{samples:?}");
+    // One directory holds the books of all.
+    let directory = TempDir::new().unwrap();
     for sample in samples {
-        let directory = TempDir::new().unwrap();
-        let args = args(&sample, directory.path());
+        let mut args = args(&sample, directory.path());
+        args.book = sample.file_stem().unwrap().to_str().unwrap().to_owned();
+        args.book
+            .push_str(sample.extension().unwrap().to_str().unwrap());
         let expected = fs::read_to_string(beside_of(&sample, "csv")).unwrap();
         for already in [false, true] {
             let Imported { report, errors, .. } = import(&args).unwrap();
@@ -181,4 +187,135 @@ fn balances_are_printed_as_hledger_prints_them() {
         tree.contains("            3.50 EUR  a\n            3.50 EUR    b\n"),
         "{tree}"
     );
+}
+
+#[test]
+fn an_import_that_is_killed_and_begun_again_posts_every_transaction_once() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("books.journal");
+    let generated = GenerateArgs {
+        transactions: 3_000,
+        seed: 3,
+    };
+    generate::write(&generated, fs::File::create(&file).unwrap()).unwrap();
+    let args = args(&file, directory.path());
+    let mut before = 0;
+    for kill in 1_u64..=3 {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--ignored",
+                "--exact",
+                "tests::import_what_the_environment_names",
+            ])
+            .env("BOOKS_TEST_DIRECTORY", directory.path())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(150 * kill));
+        // It may be through already; what counts is what it leaves.
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    for round in 0..2 {
+        let Imported { report, errors, .. } = import(&args).unwrap();
+        assert!(report.holds(), "{errors:?}");
+        assert_eq!((report.transactions, report.others), (3_000, 0));
+        assert!(report.already_posted >= before);
+        before = report.already_posted;
+        assert!(round == 0 || before == 3_000);
+    }
+    let journal =
+        read_journal(&file, Dialect::Hledger, ReadOptions::default(), &DiskFiles).unwrap();
+    let expected = book(&journal).unwrap().balances().unwrap();
+    let rows: Vec<String> = expected
+        .iter()
+        .map(|((account, commodity), quantity)| {
+            format!("{account},{commodity},{}\n", quantity.normalized())
+        })
+        .collect();
+    let header = "account,commodity,quantity\n";
+    assert_eq!(balances_of(&args), format!("{header}{}", rows.concat()));
+}
+
+#[test]
+#[ignore = "the child of the test of kills"]
+fn import_what_the_environment_names() {
+    if let Ok(directory) = std::env::var("BOOKS_TEST_DIRECTORY") {
+        let directory = Path::new(&directory);
+        import(&args(&directory.join("books.journal"), directory)).unwrap();
+    }
+}
+
+#[test]
+fn what_is_exported_is_read_back_to_the_same_balances() {
+    let directory = TempDir::new().unwrap();
+    for sample in journals(&samples(), "csv") {
+        let source = args(&sample, directory.path()).source;
+        let (journal, booked) = import::read(&source).unwrap().unwrap();
+        let ours = booked.balances().unwrap();
+        for to in [
+            ExportFormat::Hledger,
+            ExportFormat::Ledger,
+            ExportFormat::Beancount,
+        ] {
+            let mut text = Vec::new();
+            if let Err(refused) = export::write(&journal, &booked, to, &mut text) {
+                // Only Beancount lacks forms for something, and it is named.
+                assert_eq!(to, ExportFormat::Beancount, "{refused}");
+                let place = "in the format of beancount";
+                let refused = refused.to_string();
+                let is_named = refused.contains(place) || refused.contains("in Beancount");
+                assert!(is_named, "{refused}");
+                continue;
+            }
+            let extension = format!("{to:?}").to_lowercase();
+            let file = directory.path().join(format!("written.{extension}"));
+            fs::write(&file, &text).unwrap();
+            let again = import::read(&args(&file, directory.path()).source).unwrap();
+            let again = again.unwrap_or_else(|errors| panic!("{}: {errors:?}", sample.display()));
+            let theirs = again.1.balances().unwrap();
+            let same_names = to != ExportFormat::Beancount || journal.dialect == Dialect::Beancount;
+            let mut quantities =
+                [&ours, &theirs].map(|it| it.values().copied().collect::<Vec<_>>());
+            quantities.iter_mut().for_each(|it| it.sort());
+            assert_eq!(
+                quantities[0],
+                quantities[1],
+                "{} as {to:?}",
+                sample.display()
+            );
+            assert!(
+                !same_names || ours == theirs,
+                "{} as {to:?}",
+                sample.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn csv_and_json_lines_have_every_posting() {
+    let directory = TempDir::new().unwrap();
+    let source = args(&samples().join("costs.journal"), directory.path()).source;
+    let (journal, booked) = import::read(&source).unwrap().unwrap();
+    let written = |to| {
+        let mut text = Vec::new();
+        export::write(&journal, &booked, to, &mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    };
+    let csv = written(ExportFormat::Csv);
+    assert!(csv.starts_with("transaction,date,description,account,commodity,quantity\n"));
+    assert!(
+        csv.contains("1,2026-02-01,for each,assets:euros,EUR,-92.1500\n"),
+        "{csv}"
+    );
+    let postings: usize = booked.transactions.iter().map(|it| it.postings.len()).sum();
+    assert_eq!(csv.lines().count(), postings + 1);
+    let json = written(ExportFormat::Jsonl);
+    assert_eq!(json.lines().count(), booked.transactions.len());
+    for line in json.lines() {
+        let object: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(object["postings"][0]["quantity"].is_string(), "{line}");
+    }
 }

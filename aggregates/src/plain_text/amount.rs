@@ -25,6 +25,14 @@ impl Amount {
         }
     }
 
+    /// Another quantity of the same.
+    pub(super) fn so_many(&self, quantity: Decimal) -> Self {
+        Self {
+            quantity,
+            commodity: Arc::clone(&self.commodity),
+        }
+    }
+
     /// So many times as much.
     pub(super) fn times(&self, factor: Decimal) -> Result<Self, DecimalError> {
         Ok(Self {

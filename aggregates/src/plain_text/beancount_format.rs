@@ -1,22 +1,13 @@
 //! Beancount's format.
+//!
+//! - `reader`: the files, one within the other, and their entries
+//! - `directive`: entries with a date, and options
+//! - `transaction`: transactions and their postings
+//! - `tokens`: the words of a line
 
-use std::path::Path;
+mod directive;
+mod reader;
+mod tokens;
+mod transaction;
 
-use super::journal::Journal;
-use super::location::Location;
-use super::problem::{JournalError, Problem};
-use super::source_files::SourceFiles;
-
-pub(super) fn read(path: &Path, _files: &dyn SourceFiles) -> Result<Journal, Vec<JournalError>> {
-    let at = Location {
-        file: path.to_string_lossy().into(),
-        line: 1,
-        column: 1,
-    };
-    Err(vec![
-        Problem::Unsupported {
-            what: "beancount".to_owned(),
-        }
-        .at(&at),
-    ])
-}
+pub(super) use self::reader::read;

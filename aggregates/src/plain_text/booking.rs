@@ -4,8 +4,10 @@
 mod balancing;
 mod beancount;
 mod lots;
+mod moments;
 mod ordered;
 mod pads;
+mod tolerances;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -15,9 +17,12 @@ use uuid::Uuid;
 
 use super::amount::Amount;
 use super::dialect::Dialect;
-use super::journal::Journal;
+use super::journal::{Journal, PostingKind};
 use super::problem::JournalError;
 use crate::decimal::{Decimal, DecimalError};
+
+/// What accounts have, by account and commodity.
+pub type BookBalances = BTreeMap<(Arc<str>, Arc<str>), Decimal>;
 
 /// What a journal posts.
 #[derive(Clone, Debug, Default)]
@@ -48,8 +53,14 @@ pub struct BookedPosting {
     pub account: Arc<str>,
     /// How much; what it takes is positive.
     pub amount: Amount,
+    /// What it counts for when its transaction is balanced: its cost, where it has one.
+    pub weight: Amount,
+    /// Whether it counts at all when its transaction is balanced.
+    pub kind: PostingKind,
     /// Which of its transaction's postings it comes from.
     pub posting: usize,
+    /// Whether it is not that posting's own, but comes from a rule or a pad.
+    pub is_generated: bool,
 }
 
 /// Infers and checks everything: what the journal posts.
@@ -71,7 +82,7 @@ impl Booked {
     ///
     /// # Errors
     /// [`DecimalError::Overflow`].
-    pub fn balances(&self) -> Result<BTreeMap<(Arc<str>, Arc<str>), Decimal>, DecimalError> {
+    pub fn balances(&self) -> Result<BookBalances, DecimalError> {
         let mut balances: HashMap<(&Arc<str>, &Arc<str>), Decimal> = HashMap::new();
         for posting in self.transactions.iter().flat_map(|it| &it.postings) {
             let key = (&posting.account, &posting.amount.commodity);

@@ -3,7 +3,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 /// A format of plain-text accounting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Dialect {
     /// hledger's.
     Hledger,

@@ -43,6 +43,8 @@ pub struct Tolerances {
     pub multiplier: Decimal,
     /// Whether costs count, too.
     pub from_cost: bool,
+    /// Whether accounts need no opening (the plugin `auto_accounts`).
+    pub opens_accounts: bool,
 }
 
 impl Default for Tolerances {
@@ -52,6 +54,7 @@ impl Default for Tolerances {
             // Half of the last digit.
             multiplier: Decimal::new(5, 1).unwrap_or(Decimal::ZERO),
             from_cost: false,
+            opens_accounts: false,
         }
     }
 }
@@ -100,11 +103,22 @@ pub enum EntryKind {
         /// Where it comes from.
         source: Arc<str>,
     },
+    /// Postings that transactions behind it get, too (Ledger's `=`).
+    Rule(Box<Rule>),
     /// Something that balances do not depend on, as it was written: a note, an event, a document.
     Other {
         /// Its text.
         text: String,
     },
+}
+
+/// Postings that transactions behind it get, too.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Postings to accounts that match this give rise to them.
+    pub accounts: regex::Regex,
+    /// What is posted then. An amount without a commodity is a factor.
+    pub postings: Vec<Posting>,
 }
 
 /// The price of a commodity on a day.

@@ -2,16 +2,18 @@
 //!
 //! - `reader`: the files, one within the other, and their entries
 //! - `scope`: what directives have said for the entries behind them
-//! - `directive`: the directives; `skipped_block`: what does not count
+//! - `directive`: the directives; `declarations` of accounts and commodities, `rules`
 //! - `transaction`, `posting`: transactions
 //! - `amounts`: amounts, costs, lots
 //! - `comments`: comments and the tags in them
 
 mod amounts;
 mod comments;
+mod declarations;
 mod directive;
 mod posting;
 mod reader;
+mod rules;
 mod scope;
 mod transaction;
 

@@ -119,7 +119,7 @@ impl Numeral<'_> {
                 .char_indices()
                 .filter(|(_, next)| matches!(next, '.' | ','))
         };
-        let Some((last, mark)) = marks().last() else {
+        let Some((last, mark)) = marks().next_back() else {
             return Ok(None);
         };
         let same = marks().filter(|(_, next)| *next == mark).count();

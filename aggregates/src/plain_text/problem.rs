@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 
 use super::amount::Amount;
 use super::location::Location;
-use crate::decimal::DecimalError;
+use crate::decimal::{Decimal, DecimalError};
 
 /// What is wrong with a journal, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,7 +13,7 @@ pub struct JournalError {
     /// Where.
     pub location: Location,
     /// What.
-    pub problem: Problem,
+    pub problem: Box<Problem>,
 }
 
 /// What is wrong.
@@ -44,14 +44,14 @@ pub enum Problem {
     #[error("more than one posting has no amount, and only one can be inferred")]
     SeveralElided,
     /// The balance of an account is not what the journal says.
-    #[error("balance assertion failed: {account} should have {asserted}, and has {actual}")]
+    #[error("balance assertion failed: {account} should have {asserted}, and has {}", .asserted.so_many(*.actual))]
     AssertionFailed {
         /// The account.
         account: String,
         /// What the journal says.
         asserted: Amount,
-        /// What the account has.
-        actual: Amount,
+        /// What the account has of that commodity.
+        actual: Decimal,
     },
     /// An account has further commodities, where the journal says that it has one only.
     #[error("balance assertion failed: {account} should have {asserted} and nothing else, and has {} too", Listed(.others))]
@@ -95,6 +95,9 @@ pub enum Problem {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A pad that no balance makes use of.
+    #[error("the pad fills nothing: no balance of its account behind it lacks anything")]
+    UnusedPad,
     /// A number that cannot be counted exactly.
     #[error(transparent)]
     Number(#[from] DecimalError),
@@ -157,7 +160,7 @@ impl Problem {
     pub(super) fn at(self, location: &Location) -> JournalError {
         JournalError {
             location: location.clone(),
-            problem: self,
+            problem: Box::new(self),
         }
     }
 }

@@ -21,7 +21,7 @@ impl Rules<'_> {
     pub(super) fn complete(
         self,
         transaction: &Transaction,
-        known: &[BookedPosting],
+        known: &mut [BookedPosting],
     ) -> Result<Vec<BookedPosting>, JournalError> {
         let mut inferred = Vec::new();
         for kind in [PostingKind::Real, PostingKind::BalancedVirtual] {
@@ -30,11 +30,30 @@ impl Rules<'_> {
         Ok(inferred)
     }
 
+    /// What rules add must balance by itself, where it is not virtual.
+    pub(super) fn check_generated(
+        self,
+        transaction: &Transaction,
+        generated: &[BookedPosting],
+    ) -> Result<(), JournalError> {
+        for kind in [PostingKind::Real, PostingKind::BalancedVirtual] {
+            let mut sum = Sum::default();
+            for posting in generated.iter().filter(|posting| posting.kind == kind) {
+                sum.add(&posting.amount)
+                    .map_err(|error| Problem::from(error).at(&transaction.at))?;
+            }
+            if self.left_over(&sum).next().is_some() {
+                return Err(self.unbalanced(&sum).at(&transaction.at));
+            }
+        }
+        Ok(())
+    }
+
     fn complete_kind(
         self,
         transaction: &Transaction,
         kind: PostingKind,
-        known: &[BookedPosting],
+        known: &mut [BookedPosting],
         inferred: &mut Vec<BookedPosting>,
     ) -> Result<(), JournalError> {
         let at = |error: DecimalError| Problem::from(error).at(&transaction.at);
@@ -44,6 +63,7 @@ impl Rules<'_> {
                 let weight = self.weight(posting, &booked.amount);
                 let weight = weight.map_err(|error| Problem::from(error).at(&posting.at))?;
                 sum.add(&weight).map_err(at)?;
+                booked.weight = weight;
             }
         }
         let is_open = |(_, posting): &(usize, &Posting)| {
@@ -63,8 +83,11 @@ impl Rules<'_> {
         for amount in sum.negated().map_err(at)? {
             inferred.push(BookedPosting {
                 account: Arc::clone(&posting.account),
+                weight: amount.clone(),
                 amount,
+                kind,
                 posting: index,
+                is_generated: false,
             });
         }
         Ok(())
@@ -79,9 +102,10 @@ impl Rules<'_> {
                 Ok(total.clone())
             }
         };
-        // Ledger counts what is sold at what it was bought for; hledger passes over lots.
+        // Ledger counts what is exchanged at what it was bought for; hledger passes over lots.
         if let Some(lot) = &posting.lot
             && self.dialect == Dialect::Ledger
+            && posting.cost.is_some()
         {
             if let Some(per_unit) = &lot.per_unit {
                 return per_unit.times(amount.quantity);

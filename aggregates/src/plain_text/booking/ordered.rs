@@ -3,14 +3,13 @@
 
 use std::sync::Arc;
 
-use chrono::NaiveDate;
-
 use super::balancing::Rules;
+use super::moments::{is_assignment, moments};
 use super::{Booked, BookedPosting, BookedTransaction};
-use crate::decimal::Decimal;
+use crate::decimal::{Decimal, DecimalError};
 use crate::plain_text::amount::{Amount, Assertion};
 use crate::plain_text::dialect::Dialect;
-use crate::plain_text::journal::{EntryKind, Journal, Posting, PostingKind, Transaction};
+use crate::plain_text::journal::{EntryKind, Journal, Posting, PostingKind, Rule, Transaction};
 use crate::plain_text::problem::{JournalError, Problem};
 use crate::plain_text::reading::JOURNAL_ERRORS_MAX;
 use crate::plain_text::sums::{Running, Sum};
@@ -34,6 +33,16 @@ pub(super) fn book(journal: &Journal) -> Result<Booked, Vec<JournalError>> {
         running: Running::default(),
         real: Running::default(),
         assertions: 0,
+        automated: journal
+            .entries
+            .iter()
+            .enumerate()
+            .filter_map(|(index, entry)| match &entry.kind {
+                EntryKind::Rule(rule) => Some((index, &**rule)),
+                _ => None,
+            })
+            .collect(),
+        current: 0,
     };
     let mut booked = vec![None; transactions.len()];
     let mut errors = Vec::new();
@@ -41,12 +50,13 @@ pub(super) fn book(journal: &Journal) -> Result<Booked, Vec<JournalError>> {
         if errors.len() >= JOURNAL_ERRORS_MAX {
             break;
         }
-        let (Some((_, transaction)), Some(place)) = (
+        let (Some((entry, transaction)), Some(place)) = (
             transactions.get(moment.transaction),
             booked.get_mut(moment.transaction),
         ) else {
             continue;
         };
+        booking.current = *entry;
         let done = match moment.posting {
             None => booking.whole(transaction, place),
             Some(posting) => booking.single(transaction, posting, place),
@@ -54,6 +64,10 @@ pub(super) fn book(journal: &Journal) -> Result<Booked, Vec<JournalError>> {
         if let Err(error) = done {
             errors.push(error);
         }
+    }
+    // Where a transaction is missing, assertions fail only because of that.
+    if errors.iter().any(|error| !is_assertion(error)) {
+        errors.retain(|error| !is_assertion(error));
     }
     if !errors.is_empty() {
         errors.sort_by(|left, right| left.location.cmp(&right.location));
@@ -74,41 +88,11 @@ pub(super) fn book(journal: &Journal) -> Result<Booked, Vec<JournalError>> {
     })
 }
 
-/// When something is posted: a whole transaction, or one of its postings on a day of its own.
-#[derive(Clone, Copy, Debug)]
-struct Moment {
-    date: NaiveDate,
-    transaction: usize,
-    posting: Option<usize>,
-}
-
-fn moments(dialect: Dialect, transactions: &[(usize, &Transaction)]) -> Vec<Moment> {
-    let mut moments = Vec::with_capacity(transactions.len());
-    for (number, (_, transaction)) in transactions.iter().enumerate() {
-        let date = transaction.date;
-        let moment = |date, posting| Moment {
-            date,
-            transaction: number,
-            posting,
-        };
-        let has_own_date = transaction.postings.iter().any(|it| it.date.is_some());
-        let assigns = transaction.postings.iter().any(is_assignment);
-        if dialect == Dialect::Hledger && has_own_date && !assigns {
-            for (index, posting) in transaction.postings.iter().enumerate() {
-                moments.push(moment(posting.date.unwrap_or(date), Some(index)));
-            }
-        } else {
-            moments.push(moment(date, None));
-        }
-    }
-    if dialect == Dialect::Hledger {
-        moments.sort_by_key(|moment| moment.date);
-    }
-    moments
-}
-
-fn is_assignment(posting: &Posting) -> bool {
-    posting.amount.is_none() && posting.assertion.is_some()
+fn is_assertion(error: &JournalError) -> bool {
+    matches!(
+        *error.problem,
+        Problem::AssertionFailed { .. } | Problem::AssertionNotSole { .. }
+    )
 }
 
 struct Booking<'j> {
@@ -117,11 +101,15 @@ struct Booking<'j> {
     /// Without virtual postings, which Ledger leaves out of the balances of others.
     real: Running,
     assertions: u64,
+    /// Ledger's automated transactions, with their places in the journal.
+    automated: Vec<(usize, &'j Rule)>,
+    /// The place of the transaction that is being posted.
+    current: usize,
 }
 
 type Place = Option<Vec<BookedPosting>>;
 
-impl Booking<'_> {
+impl<'j> Booking<'j> {
     /// Posts all of a transaction, inferring on the way.
     fn whole(&mut self, transaction: &Transaction, place: &mut Place) -> Result<(), JournalError> {
         let mut booked = Vec::with_capacity(transaction.postings.len());
@@ -145,20 +133,75 @@ impl Booking<'_> {
             let first = booked.len();
             booked.extend(amounts.into_iter().map(|amount| BookedPosting {
                 account: Arc::clone(&posting.account),
+                weight: amount.clone(),
                 amount,
+                kind: posting.kind,
                 posting: index,
+                is_generated: false,
             }));
             let new = booked.get(first..).unwrap_or_default().to_vec();
             self.post(transaction, index, &new)?;
         }
-        let inferred = self.rules.complete(transaction, &booked)?;
+        let inferred = self.rules.complete(transaction, &mut booked)?;
         for posting in &inferred {
             self.add(transaction, posting)?;
         }
         booked.extend(inferred);
         booked.sort_by_key(|posting| posting.posting);
+        let generated = self.generated(transaction, &booked)?;
+        for posting in &generated {
+            self.add(transaction, posting)?;
+        }
+        booked.extend(generated);
         *place = Some(booked);
         Ok(())
+    }
+
+    /// What rules add.
+    fn generated(
+        &self,
+        transaction: &Transaction,
+        booked: &[BookedPosting],
+    ) -> Result<Vec<BookedPosting>, JournalError> {
+        let mut generated = Vec::new();
+        for (origin, rule) in self.rules_before(booked) {
+            for posting in &rule.postings {
+                let overflow = |error: DecimalError| Problem::from(error).at(&posting.at);
+                let Some(amount) = &posting.amount else {
+                    continue;
+                };
+                let amount = if amount.commodity.is_empty() {
+                    origin.amount.times(amount.quantity).map_err(overflow)?
+                } else {
+                    amount.clone()
+                };
+                generated.push(BookedPosting {
+                    account: Arc::clone(&posting.account),
+                    weight: amount.clone(),
+                    amount,
+                    kind: posting.kind,
+                    posting: origin.posting,
+                    is_generated: true,
+                });
+            }
+        }
+        self.rules.check_generated(transaction, &generated)?;
+        Ok(generated)
+    }
+
+    /// Which of the postings give rise to which rule's.
+    fn rules_before<'b>(&self, booked: &'b [BookedPosting]) -> Vec<(&'b BookedPosting, &'j Rule)> {
+        let mut pairs = Vec::new();
+        for (_, rule) in self.automated.iter().filter(|(at, _)| *at < self.current) {
+            let is_meant = |posting: &&BookedPosting| rule.accounts.is_match(&posting.account);
+            pairs.extend(
+                booked
+                    .iter()
+                    .filter(is_meant)
+                    .map(|posting| (posting, *rule)),
+            );
+        }
+        pairs
     }
 
     /// Posts one posting of a transaction on its own day.
@@ -184,14 +227,18 @@ impl Booking<'_> {
             .iter()
             .enumerate()
             .filter_map(|(index, posting)| {
+                let amount = posting.amount.clone()?;
                 Some(BookedPosting {
                     account: Arc::clone(&posting.account),
-                    amount: posting.amount.clone()?,
+                    weight: amount.clone(),
+                    amount,
+                    kind: posting.kind,
                     posting: index,
+                    is_generated: false,
                 })
             })
             .collect();
-        let inferred = self.rules.complete(transaction, &booked)?;
+        let inferred = self.rules.complete(transaction, &mut booked)?;
         if !inferred.is_empty() {
             booked.extend(inferred);
             booked.sort_by_key(|posting| posting.posting);
@@ -296,11 +343,10 @@ impl Booking<'_> {
             .map_err(overflow)?;
         let off = asserted.quantity.checked_sub(quantity).map_err(overflow)?;
         if !self.looks_zero(off, &asserted.commodity) {
-            let actual = Amount::new(quantity.normalized(), Arc::clone(&asserted.commodity));
             let failed = Problem::AssertionFailed {
                 account: account(),
                 asserted: asserted.clone(),
-                actual,
+                actual: quantity.normalized(),
             };
             return Err(failed.at(&assertion.at));
         }

@@ -72,7 +72,14 @@ impl Reader<'_> {
                     figures.lot.get_or_insert_default().label = Some(label.to_owned());
                 }
                 Some('@') => figures.cost = Some(self.cost(cursor)?),
-                Some('=') => figures.assertion = Some(self.assertion(cursor)?),
+                Some('=') => {
+                    let assertion = self.assertion(cursor)?;
+                    // It becomes the amount.
+                    if figures.amount.is_none() {
+                        self.see_decimals(&assertion.amount);
+                    }
+                    figures.assertion = Some(assertion);
+                }
                 _ => {
                     return Err(
                         cursor.expected("a cost, a balance assertion, a comment or nothing")

@@ -7,6 +7,17 @@ use crate::plain_text::journal::{Posting, PostingKind};
 use crate::plain_text::problem::JournalError;
 
 impl Reader<'_> {
+    /// Reads a posting of a rule. What it counts decimals of is no amount.
+    pub(super) fn rule_posting(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+    ) -> Result<Posting, JournalError> {
+        let decimals = self.saved_decimals();
+        let posting = self.posting(cursor, None);
+        self.restore_decimals(decimals);
+        posting
+    }
+
     /// Reads a posting, from its first character on.
     pub(super) fn posting(
         &mut self,

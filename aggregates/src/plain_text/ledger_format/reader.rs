@@ -111,6 +111,14 @@ impl Reader<'_> {
         }
     }
 
+    pub(super) fn saved_decimals(&mut self) -> BTreeMap<Arc<str>, u8> {
+        self.journal.decimals.clone()
+    }
+
+    pub(super) fn restore_decimals(&mut self, decimals: BTreeMap<Arc<str>, u8>) {
+        self.journal.decimals = decimals;
+    }
+
     /// A commodity is declared with so many decimals, and the mark before them.
     pub(super) fn declare(&mut self, commodity: &Arc<str>, decimals: u8, mark: Option<char>) {
         self.declared.insert(Arc::clone(commodity), decimals);

@@ -12,12 +12,15 @@ mod consistency;
 mod crash;
 mod domains;
 mod durable_writes;
+mod event_subscriptions;
 mod format;
 mod format_reader;
 mod index_damage;
 mod once;
+mod order_process;
 #[cfg(target_os = "linux")]
 mod overload;
+mod past;
 #[cfg(target_os = "linux")]
 mod power;
 mod processes;
@@ -25,4 +28,6 @@ mod read_only;
 mod readme;
 #[allow(dead_code, reason = "some of it only the child needs")]
 mod script;
+mod snapshots;
 mod syscalls;
+mod timers;

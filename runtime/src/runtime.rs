@@ -1,7 +1,9 @@
+mod events;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use foldhouse_store::{InvalidStreamId, ReadError, Store, StreamId, Version};
+use foldhouse_store::{InvalidStreamId, ReadError, Store, StreamId};
 use ractor::Actor;
 use uuid::Uuid;
 
@@ -9,15 +11,15 @@ use crate::aggregate::Aggregate;
 use crate::aggregate_ref::AggregateRef;
 use crate::command_options::CommandOptions;
 use crate::directory::{Directory, OtherType};
-use crate::event_query::{self, EventPage, EventQuery, EventQueryError};
 use crate::options::{Options, RuntimeBuilder};
 use crate::outcome::{Outcome, OutcomeError, settled_outcome};
 use crate::parked::ParkedAggregate;
+use crate::process::{self, ProcessManager, ProcessRef, StartProcessError};
 use crate::projection::{self, ProjectError, Projection, ProjectionRef};
 use crate::residency::passivate_idle;
 use crate::shared::Shared;
 use crate::shutdown::{self, ShutdownIncomplete, ShutdownReport};
-use crate::subscription::{CategorySubscription, EventScope, EventSubscription, StartAt};
+use crate::snapshots::{self, SnapshotError, SnapshotSpace};
 use crate::supervisor::Supervisor;
 use crate::timer::{self, TimerCursor, TimerPage};
 use crate::transaction::{self, IdempotentSteps, Purpose, Steps, Transacted, TransactionError};
@@ -120,7 +122,11 @@ impl Runtime {
         if let Some(idle_max) = shared.residency.idle_max() {
             tokio::spawn(passivate_idle(Arc::downgrade(&shared), idle_max));
         }
-        tokio::spawn(timer::run(Arc::clone(&shared)));
+        if shared.options.is_scratch {
+            shared.timers.never_fire();
+        } else {
+            tokio::spawn(timer::run(Arc::clone(&shared)));
+        }
         Ok(Self {
             owner: Arc::new(Owner { shared }),
         })
@@ -174,6 +180,18 @@ impl Runtime {
         self.at(stream)
     }
 
+    /// What the snapshots of a tenant's aggregates of this type take. It asks for each of them, so it takes its time where
+    /// there are many; [`AggregateRef::snapshots`] lists those of one.
+    ///
+    /// # Errors
+    /// [`SnapshotError::List`] and [`SnapshotError::Store`]: the store did not answer.
+    pub async fn snapshot_space<A: Aggregate>(
+        &self,
+        tenant: &str,
+    ) -> Result<SnapshotSpace, SnapshotError> {
+        snapshots::space::<A>(&self.owner.shared, tenant).await
+    }
+
     fn at<A: Aggregate>(&self, stream: StreamId) -> Result<AggregateRef<A>, AddressError> {
         if timer::is_reserved(stream.tenant()) {
             return Err(AddressError::Reserved { stream });
@@ -185,6 +203,10 @@ impl Runtime {
                 rust_type: std::any::type_name::<A>(),
             }),
         }
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.owner.shared.options
     }
 
     #[cfg(test)]
@@ -405,75 +427,13 @@ impl Runtime {
         projection::start(&self.owner.shared, projection).await
     }
 
-    /// Follows the recorded events of a scope, in the order of their positions: first those that are there, then those
-    /// that come. See [`EventSubscription`] for what it guarantees, and for who keeps where it stands.
-    ///
-    /// ```
-    /// # use foldhouse::*;
-    /// # #[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
-    /// # struct Counter(u64);
-    /// # #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-    /// # enum CounterEvent { Added { by: u64 } }
-    /// # impl Aggregate for Counter {
-    /// #     const TYPE: &'static str = "counter";
-    /// #     type Event = CounterEvent;
-    /// #     fn apply(&mut self, CounterEvent::Added { by }: &CounterEvent) { self.0 += by; }
-    /// # }
-    /// # struct Increment(u64);
-    /// # impl Command for Increment {
-    /// #     type Aggregate = Counter;
-    /// #     type Reply = u64;
-    /// #     type Rejection = Never;
-    /// #     fn decide(&self, counter: &Counter, _: &CommandContext) -> Decided<Self> {
-    /// #         Ok(Decision::event(CounterEvent::Added { by: self.0 }, counter.0 + self.0))
-    /// #     }
-    /// # }
-    /// # async fn publish(_: &RecordedEvent) {}
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let runtime = Runtime::builder(std::sync::Arc::new(MemoryStore::new())).start().await?;
-    /// # runtime.aggregate::<Counter>("acme", "visits")?.send(Increment(40)).await?;
-    /// # let ending = runtime.clone();
-    /// # tokio::spawn(async move { ending.shutdown(std::time::Duration::from_secs(10)).await });
-    /// // Kept where the events go to; 0 the first time.
-    /// let mut handled = Position::BEFORE_FIRST;
-    ///
-    /// let mut events = runtime.subscribe(EventScope::tenant("acme"), StartAt::After(handled));
-    /// while let Some(event) = events.next().await? {
-    ///     publish(&event).await; // may be done twice after a crash
-    ///     handled = event.position; // and is kept then
-    /// }
-    /// # assert_eq!(handled, Position::new(1));
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use = "a subscription that is dropped follows nothing"]
-    pub fn subscribe(&self, scope: EventScope, start: StartAt) -> EventSubscription {
-        EventSubscription::of_scope(&self.owner.shared, scope, start)
-    }
-
-    /// Follows the recorded events of one stream from a version on (1 is the first).
-    #[must_use = "a subscription that is dropped follows nothing"]
-    pub fn subscribe_stream(&self, stream: &StreamId, from: Version) -> EventSubscription {
-        EventSubscription::of_stream(&self.owner.shared, stream, from)
-    }
-
-    /// Follows the events of all aggregates of one type, decoded: those of one tenant, or of all (`None`).
-    #[must_use = "a subscription that is dropped follows nothing"]
-    pub fn subscribe_to<A: Aggregate>(
-        &self,
-        tenant: Option<&str>,
-        start: StartAt,
-    ) -> CategorySubscription<A> {
-        CategorySubscription::new(&self.owner.shared, tenant, start)
-    }
-
-    /// Searches the recorded events: a page of what an [`EventQuery`] asks for, and where the next one begins.
+    /// Starts a process where it was: it is told of all events that it was not told of, and then of those that come. What
+    /// its instances had on their way goes on. It ends with the runtime.
     ///
     /// # Errors
-    /// See [`EventQueryError`].
-    pub async fn find_events(&self, query: &EventQuery) -> Result<EventPage, EventQueryError> {
-        event_query::find(&self.owner.shared, query).await
+    /// See [`StartProcessError`].
+    pub async fn run_process<P: ProcessManager>(&self) -> Result<ProcessRef<P>, StartProcessError> {
+        process::start(&self.owner.shared).await
     }
 
     /// The aggregates that failed too often and are left alone, the longest parked first. At most 10,000 are kept in mind;

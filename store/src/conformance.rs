@@ -250,6 +250,7 @@ macro_rules! conformance_tests {
                 events_of_a_stream_are_found_by_positions
                 a_look_up_does_no_more_work_than_it_may
                 where_there_is_nothing_nothing_is_found
+                a_time_of_recording_gives_the_first_event_from_it_on
                 large_events_are_found_whole
                 a_look_up_finds_all_that_was_acknowledged_before_it
             }

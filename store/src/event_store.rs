@@ -5,6 +5,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::append::{Append, Appended, OnSettled, Verdict};
+use crate::clock::Timestamp;
 use crate::command::RecordedCommand;
 use crate::error::{AppendError, Fault, ReadError};
 use crate::event::RecordedEvent;
@@ -160,6 +161,29 @@ pub trait EventStoreExt: EventStore {
                     "the store dropped the append unanswered",
                 )))
             })
+        }
+    }
+
+    /// The position of the first event that was recorded at this time or later; the one behind the head if there is none.
+    /// Recorded times never go back over positions, so it is found by halving: some 25 reads of one event among millions.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    fn first_recorded_from(
+        &self,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<Position, ReadError>> + Send {
+        async move {
+            let (mut low, mut high) = (1, self.head().get() + 1);
+            while low < high {
+                let middle = low + (high - low) / 2;
+                let page = self.read_all(Position::new(middle - 1), 1).await?;
+                match page.events.first() {
+                    Some(event) if event.recorded_at < at => low = middle + 1,
+                    _ => high = middle,
+                }
+            }
+            Ok(Position::new(low))
         }
     }
 }

@@ -3,12 +3,15 @@
 //! - this file: what is looked for, and what is found
 //! - `scan`: by reading everything in the range, which is right for every store
 //! - `by_stream`: by reading the one stream
+//! - `facts`: what an index of one segment holds
 
 mod by_stream;
-mod scan;
+pub(crate) mod facts;
+pub(crate) mod scan;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::error::ReadError;
@@ -189,11 +192,21 @@ impl Finding {
         self.examined_max.saturating_sub(self.found.examined)
     }
 
+    /// How many more events are worth reading: no more will be given, and no more may be looked at.
+    pub(crate) fn room(&self) -> usize {
+        let open = self.limit.saturating_sub(self.found.events.len());
+        open.min(self.examinable())
+    }
+
     /// Looks at an event.
-    pub(crate) fn examine(&mut self, event: RecordedEvent, by: &LookUpBy) {
+    pub(crate) fn examine(&mut self, mut event: RecordedEvent, by: &LookUpBy) {
         self.found.examined += 1;
         if by.matches(&event) {
             self.bytes += event.payload.bytes.len();
+            if matches!(by, LookUpBy::Kind(_) | LookUpBy::Correlation(_)) {
+                // Each of a few events far apart would keep all that was read around it.
+                event.payload.bytes = Bytes::copy_from_slice(&event.payload.bytes);
+            }
             self.found.events.push(event);
         }
     }

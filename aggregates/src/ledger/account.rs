@@ -47,7 +47,7 @@ impl Aggregate for GlAccount {
     // 2: with what is held, and with the account's place in the chart.
     const STATE_SCHEMA: u32 = 2;
     // Both sides are sums, and opening and closing are set once: any order comes to the same.
-    const BACKDATING: Backdating = Backdating::Allowed;
+    const BACKDATING: Backdating = Backdating::AnyOrder;
 
     type Event = GlEvent;
 

@@ -1,14 +1,14 @@
-use foldhouse_store::{Direction, Found, LookUp, LookUpBy, Position, RecordedEvent};
+use bytes::Bytes;
+use foldhouse_store::{Direction, EventStoreExt, Found, LookUp, LookUpBy, Position, RecordedEvent};
 
 use super::cursor::Place;
-use super::moment::first_recorded_from;
 use super::plan::Plan;
 use super::sorted;
 use super::{EventOrder, EventPage, EventQuery, EventQueryError, PAGE_BYTES};
 use crate::shared::Shared;
 
 /// How many events are looked up at once where not all of them will pass.
-const CANDIDATES: usize = 256;
+const CANDIDATES: usize = 1_024;
 /// How many look-ups one page takes: each is bounded work, also one that finds nothing to look at.
 const LOOK_UPS_MAX: usize = 64;
 
@@ -55,11 +55,11 @@ async fn whole(shared: &Shared, plan: &Plan) -> Result<Place, EventQueryError> {
     let store = &*shared.store;
     let head = store.head();
     let from = match plan.recorded_from {
-        Some(at) => first_recorded_from(store, at, head).await?,
+        Some(at) => store.first_recorded_from(at).await?.min(head.next()),
         None => Position::new(1),
     };
     let to = match plan.recorded_before {
-        Some(at) => before(first_recorded_from(store, at, head).await?),
+        Some(at) => before(store.first_recorded_from(at).await?.min(head.next())),
         None => head,
     };
     Ok(Place {
@@ -94,8 +94,14 @@ impl<'q> PageInMaking<'q> {
 
     fn push(&mut self, event: RecordedEvent) {
         self.bytes += event.payload.bytes.len();
-        self.events.push(event);
+        self.events.push(alone(event));
     }
+}
+
+/// The event without what was read around it: each of a few events far apart would keep that in memory.
+pub(super) fn alone(mut event: RecordedEvent) -> RecordedEvent {
+    event.payload.bytes = Bytes::copy_from_slice(&event.payload.bytes);
+    event
 }
 
 /// Fills a page in the order of positions, and tells what is left.

@@ -4,12 +4,12 @@ use foldhouse_store::{Direction, Position, RecordedEvent, Timestamp};
 
 use super::cursor::Place;
 use super::plan::Plan;
-use super::run::{PageInMaking, look_up};
+use super::run::{PageInMaking, alone, look_up};
 use super::{EventOrder, EventQueryError, PAGE_BYTES};
 use crate::shared::Shared;
 
 /// How many events are looked up at once.
-const CANDIDATES: usize = 256;
+const CANDIDATES: usize = 1_024;
 
 /// Fills a page in the order of effective times, and tells what is left: looks at all that may match, and keeps those
 /// that come next, no more than a page of them.
@@ -94,7 +94,7 @@ impl NextOnes {
             return;
         }
         self.bytes += event.payload.bytes.len();
-        self.kept.insert(key, event);
+        self.kept.insert(key, alone(event));
         while self.kept.len() > self.limit || (self.bytes > PAGE_BYTES && self.kept.len() > 1) {
             let farthest = match self.is_latest_first {
                 true => self.kept.pop_first(),

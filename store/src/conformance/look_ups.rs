@@ -6,8 +6,9 @@ use uuid::Uuid;
 
 use super::support::{append, append_many, noted, read_everything, stream, stream_of};
 use crate::append::Append;
+use crate::clock::Timestamp;
 use crate::event::{NewEvent, Payload, RecordedEvent};
-use crate::event_store::Direction;
+use crate::event_store::{Direction, EventStoreExt};
 use crate::look_up::{EventKind, LookUp, LookUpBy};
 use crate::position::{ExpectedVersion, Position};
 use crate::read_model::Store;
@@ -216,12 +217,34 @@ pub async fn where_there_is_nothing_nothing_is_found<S: Store + ?Sized>(store: &
     }
 }
 
+/// A time of recording is found: the first event from it on.
+pub async fn a_time_of_recording_gives_the_first_event_from_it_on<S: Store + ?Sized>(
+    store: &Arc<S>,
+) {
+    let long_ago = Timestamp::from_unix_micros(0);
+    let first = store.first_recorded_from(long_ago).await.unwrap();
+    assert_eq!(first, Position::new(1), "in an empty store");
+    append_variety(store).await;
+    let everything = read_everything(store).await;
+    let mut times: Vec<i64> = everything
+        .iter()
+        .map(|event| event.recorded_at.unix_micros())
+        .flat_map(|at| [at - 1, at, at + 1])
+        .collect();
+    times.extend([0, i64::MAX]);
+    for at in times.into_iter().map(Timestamp::from_unix_micros) {
+        let first = store.first_recorded_from(at).await.unwrap();
+        let before = everything.iter().filter(|event| event.recorded_at < at);
+        assert_eq!(first.get(), before.count() as u64 + 1, "from {at} on");
+    }
+}
+
 /// Large events are found page by page, in both directions.
 pub async fn large_events_are_found_whole<S: Store + ?Sized>(store: &Arc<S>) {
     const COUNT: u64 = 30;
     for number in 0..COUNT {
         let mut event = typed("Large", Some(7));
-        event.payload = Payload::raw(vec![number as u8; 700_000]);
+        event.payload = Payload::raw(vec![u8::try_from(number).unwrap(); 700_000]);
         append(store, Append::to(stream(1), ExpectedVersion::Any, [event])).await;
     }
     for by in [

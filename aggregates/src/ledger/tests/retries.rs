@@ -40,6 +40,37 @@ async fn an_entry_whose_command_id_is_forgotten_is_told_as_posted_whatever_its_a
     assert_eq!(rent.balance().minor_units(), 100);
 }
 
+#[tokio::test]
+async fn a_hold_whose_command_id_is_forgotten_is_told_as_placed_whatever_its_accounts_say() {
+    let ledger = books().await;
+    ledger.post(sale("s1", 100)).await.unwrap();
+    let hold = Hold::new("h1", day("2026-01-31")).transfer("rent", "cash", czk(100));
+    let handle = ledger.hold_of(&"h1".into()).unwrap();
+    // Recorded under another command id than `hold` takes: as if the store had forgotten that.
+    let place = PlaceHold {
+        hold: Box::new(hold.clone()),
+    };
+    handle.send(place).await.unwrap();
+    let spent = Entry::new("p1", day("2026-01-31"))
+        .debit("rent", czk(100))
+        .credit("cash", czk(100));
+    ledger.post(spent).await.unwrap();
+    let refused = ledger.hold(hold).await.unwrap_err();
+    assert!(
+        matches!(
+            refused,
+            LedgerError::Hold(HoldRejection::AlreadyPlaced { .. })
+        ),
+        "{refused}"
+    );
+    let unknown = Hold::new("h2", day("2026-01-31")).transfer("rent", "cash", czk(1));
+    let refused = ledger.hold(unknown).await.unwrap_err();
+    assert!(
+        refused.to_string().starts_with("line 2 (cash):"),
+        "{refused}"
+    );
+}
+
 /// An entry with as many lines as there may be.
 fn longest(id: &str, minor_units: i64) -> Entry {
     let entry = Entry::new(id, day("2026-01-31"));

@@ -1,4 +1,4 @@
-use foldhouse::Position;
+use foldhouse::{Position, TransactionError};
 
 use super::date::BookDate;
 use super::entry::{Entry, EntryKind, EntryLine};
@@ -6,7 +6,7 @@ use super::general_ledger::{Ledger, once_id};
 use super::hold::{EndHold, GlHold, Hold, HoldEnd, HoldRejection, PlaceHold};
 use super::ledger_error::LedgerError;
 use super::lines::LineAction;
-use super::names::{EntryId, HoldId};
+use super::names::{AccountId, EntryId, HoldId};
 use super::posting::{LineBalance, Posted, Writing, account_line};
 use super::rejections::PostingRejection;
 use crate::money::Money;
@@ -55,21 +55,10 @@ impl Ledger {
         };
         let steps = (handle.step(place), lines);
         let placed = Box::pin(self.runtime.transact_once_with(steps, once, options)).await;
-        let placed = placed.map_err(|error| match &error {
-            foldhouse::TransactionError::Rejected { step, .. } => {
-                let index = step.checked_sub(1);
-                let account = index.and_then(|index| accounts.get(index));
-                match (account, error.rejection::<PostingRejection>()) {
-                    (Some(account), Some(rejection)) => LedgerError::Line {
-                        line: *step,
-                        account: account.clone(),
-                        rejection: rejection.clone(),
-                    },
-                    _ => error.into(),
-                }
-            }
-            _ => LedgerError::from(error).of_hold(id),
-        })?;
+        let placed = match placed {
+            Ok(placed) => placed,
+            Err(error) => return Err(self.not_held(id, error, &accounts).await?),
+        };
         let ((), balances) = placed.replies;
         let balances = accounts.into_iter().zip(balances);
         Ok(Held {
@@ -77,6 +66,35 @@ impl Ledger {
                 .map(|(account, balance)| LineBalance { account, balance })
                 .collect(),
             position: placed.position,
+        })
+    }
+
+    /// Why a hold was not placed. One that is in the books already, but whose command id is forgotten, may be refused by
+    /// an account first, which would tell its caller that it was not placed; so it is looked up.
+    async fn not_held(
+        &self,
+        hold: HoldId,
+        error: TransactionError,
+        accounts: &[AccountId],
+    ) -> Result<LedgerError, LedgerError> {
+        let TransactionError::Rejected { step, .. } = &error else {
+            return Ok(LedgerError::from(error).of_hold(hold));
+        };
+        let line = *step;
+        // The first step is the hold's own.
+        let account = line.checked_sub(1).and_then(|index| accounts.get(index));
+        let (Some(account), Some(rejection)) = (account, error.rejection::<PostingRejection>())
+        else {
+            return Ok(error.into());
+        };
+        let handle = self.hold_of(&hold)?;
+        if handle.query(|state| state.hold().is_some()).await? {
+            return Ok(HoldRejection::AlreadyPlaced { hold }.into());
+        }
+        Ok(LedgerError::Line {
+            line,
+            account: account.clone(),
+            rejection: rejection.clone(),
         })
     }
 

@@ -425,4 +425,5 @@ mod concurrent_books;
 mod entries;
 mod periods;
 mod random_books;
+mod retries;
 mod statements;

@@ -20,7 +20,12 @@ pub(super) fn czk(minor_units: i64) -> Money {
 pub(super) async fn books() -> Ledger {
     let store = Arc::new(MemoryStore::new());
     let runtime = Runtime::builder(store).start().await.unwrap();
-    let ledger = Ledger::new(&runtime, "acme");
+    books_in(&runtime).await
+}
+
+/// The same in that runtime.
+pub(super) async fn books_in(runtime: &Runtime) -> Ledger {
+    let ledger = Ledger::new(runtime, "acme");
     ledger.open_book(CZK).await.unwrap();
     let kinds = [
         ("bank", AccountKind::Asset),

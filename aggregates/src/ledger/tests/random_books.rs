@@ -115,7 +115,10 @@ pub(super) fn any_deed() -> impl Strategy<Value = Deed> {
 
 /// The books of the rule tests with a credit limit and three months.
 pub(super) async fn books_with_months() -> Ledger {
-    let ledger = books().await;
+    with_months(books().await).await
+}
+
+pub(super) async fn with_months(ledger: Ledger) -> Ledger {
     let customer = AddAccount::new(CZK, AccountKind::Asset).balance_max(600);
     ledger.add_account("customer", customer).await.unwrap();
     for (first, last) in PERIODS {

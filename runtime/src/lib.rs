@@ -109,7 +109,8 @@
 //! - The runtime: [`Runtime`], [`AggregateRef`], [`CommandOptions`], [`Committed`].
 //! - Its answers when something fails: [`CommandError`], [`QueryError`], sorted by what the caller can do.
 //! - `simulation` (a feature): your aggregates under random schedules, crashes and torn writes, from a seed.
-//! - Read models: [`Projection`], [`Table`], [`ProjectionRef`], [`ProjectionStatus`], [`FailurePolicy`]; one aggregate's events: [`Subscription`].
+//! - Read models: [`Projection`], [`Table`], [`ProjectionRef`], [`FailurePolicy`], [`PartitionedRef`]; in a database of
+//!   your own, [`ExternalModel`]; one aggregate's events: [`Subscription`].
 //! - What it measures: [`runtime_metrics`], [`projection_metrics`], [`journal_metrics`]; spans and events by `tracing`.
 //! - [`semantics`]: order, durability and failure on one page.
 #![warn(
@@ -200,10 +201,10 @@ pub use options::{RuntimeBuilder, WhenFull};
 pub use outcome::{Outcome, OutcomeError};
 pub use parked::ParkedAggregate;
 pub use projection::{
-    ControlError, DEAD_LETTERS_MAX, DeadLetter, EventFilter, FailurePolicy, IncidentKind,
-    ParkedEvent, ProjectError, Projection, ProjectionError, ProjectionIncident, ProjectionRef,
-    ProjectionState, ProjectionStatus, ROW_BYTES_MAX, RebuildError, RebuildProgress, Table,
-    WaitError,
+    ControlError, DEAD_LETTERS_MAX, DeadLetter, EventFilter, ExternalModel, ExternalRef,
+    FailurePolicy, IncidentKind, PARTITIONS_MAX, ParkedEvent, PartitionedRef, ProjectError,
+    Projection, ProjectionError, ProjectionIncident, ProjectionRef, ProjectionState,
+    ProjectionStatus, ROW_BYTES_MAX, RebuildError, RebuildProgress, Table, WaitError,
 };
 pub use query_error::QueryError;
 pub use refusal::{NotRecorded, Overloaded, PanickedIn, UnreadableStream};

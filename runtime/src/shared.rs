@@ -12,7 +12,7 @@ use crate::directory::Directory;
 use crate::meters::Meters;
 use crate::once::Claims;
 use crate::options::Options;
-use crate::projection::AnyProjection;
+use crate::projection::{AnyProjection, Pages};
 use crate::residency::Residency;
 use crate::restarts::Restarts;
 use crate::subscription::Topics;
@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) restarts: Restarts,
     pub(crate) watchdog: Option<Watchdog>,
     pub(crate) topics: Topics,
+    /// What projections read.
+    pub(crate) pages: Pages,
     /// The supervisor of all aggregate actors.
     pub(crate) supervisor: ActorCell,
     /// The supervisor of all projection actors.
@@ -78,6 +80,7 @@ impl Shared {
             directory,
             meters: Meters::register(&[]),
             topics: Topics::default(),
+            pages: Pages::default(),
             supervisor,
             projection_supervisor,
             tokio: tokio::runtime::Handle::current(),

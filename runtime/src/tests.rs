@@ -19,6 +19,8 @@ mod once;
 mod once_stress;
 mod once_transactions;
 mod projection_control;
+mod projection_external;
+mod projection_partitions;
 mod projection_parts;
 mod projection_rebuild;
 mod projections;

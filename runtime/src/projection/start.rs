@@ -30,7 +30,7 @@ pub(crate) async fn start<P: Projection>(
     let live = Arc::clone(&loaded.live);
     registration.register(Arc::clone(&live.control) as Arc<dyn AnyProjection>)?;
     loaded.start(shared, registration).await?;
-    Ok(ProjectionRef::new(live, shared))
+    Ok(ProjectionRef::new(live, shared, None))
 }
 
 /// A projection, or a part of one, that is loaded and does not run yet.
@@ -65,6 +65,10 @@ pub(super) async fn prepare<P: Projection>(
 }
 
 impl<P: Projection> Prepared<P> {
+    pub(super) fn partition(&self) -> Option<Partition> {
+        self.model.partition
+    }
+
     pub(super) async fn start(
         self,
         shared: &Arc<Shared>,

@@ -66,7 +66,7 @@ impl<P: Projection> TableModel<P> {
                 usize::try_from(missing).map_or(CATCH_UP_EVENTS, |m| m.min(CATCH_UP_EVENTS));
             let page = self.store.read_all(shown, limit).await;
             let page = page.map_err(|error| error.to_string())?;
-            let applied = self.apply(&page.events, &Beat::new());
+            let applied = self.apply(&page.events, &Beat::new()).await;
             if let Some(failed) = applied.failed {
                 let event = page.events.get(failed.index);
                 let parked =
@@ -90,7 +90,7 @@ impl<P: Projection> Model for TableModel<P> {
     }
 
     /// Readers see the rows before all of the events, or behind.
-    fn apply(&mut self, events: &[RecordedEvent], beat: &Beat) -> Applied {
+    async fn apply(&mut self, events: &[RecordedEvent], beat: &Beat) -> Applied {
         let live = &*self.live;
         let mut rows = live.write();
         let table = &mut rows.table;
@@ -125,7 +125,7 @@ impl<P: Projection> Model for TableModel<P> {
         Ok(())
     }
 
-    fn set_aside(&mut self, letter: DeadLetter) -> Result<(), String> {
+    async fn set_aside(&mut self, letter: DeadLetter) -> Result<(), String> {
         let mut rows = self.live.write();
         let limit = self.policy.set_aside_max();
         if rows.letters.len() >= limit {
@@ -140,7 +140,7 @@ impl<P: Projection> Model for TableModel<P> {
         letters.iter().map(|letter| letter.position).collect()
     }
 
-    fn apply_dead_letter(&mut self, event: &RecordedEvent) -> Result<(), String> {
+    async fn apply_dead_letter(&mut self, event: &RecordedEvent) -> Result<(), String> {
         let live = &*self.live;
         let mut rows = live.write();
         let events = std::slice::from_ref(event);
@@ -167,8 +167,8 @@ impl<P: Projection> Model for TableModel<P> {
         }
     }
 
-    fn discard(&mut self, position: Position) -> Result<bool, String> {
-        Ok(self.live.write().letters.remove(position))
+    fn discard(&mut self, position: Position) -> bool {
+        self.live.write().letters.remove(position)
     }
 
     async fn take_rebuilt(&mut self, position: Position) -> Result<Position, String> {

@@ -7,6 +7,7 @@
 //! | `events.rs` | what is recorded |
 //! | `item.rs` | the state, and what each event does to it |
 //! | `commands.rs` | what can be asked, and the rules |
+//! | `samples.rs` | an event of each type and shape, for fingerprints of the state and golden files |
 //! | `idempotent.rs` | the commands' names, under which a retry takes effect once |
 //! | `rejections.rs` | how the rules say no |
 //! | `stock.rs` | the read model row: the stock level of an item |
@@ -18,6 +19,7 @@ mod item;
 mod quantity;
 mod rejections;
 mod reservation;
+mod samples;
 mod stock;
 
 #[cfg(test)]

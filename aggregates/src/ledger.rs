@@ -6,6 +6,7 @@
 //! | `events.rs` | what is recorded |
 //! | `account.rs` | the state, and what each event does to it |
 //! | `commands.rs` | what can be asked, and the rules |
+//! | `samples.rs` | an event of each type and shape, for fingerprints of the state and golden files |
 //! | `idempotent.rs` | the commands' names, under which a retry takes effect once |
 //! | `rejections.rs` | how the rules say no |
 //! | `balances.rs` | the read model row: the balance of an account |
@@ -17,6 +18,7 @@ mod commands;
 mod events;
 mod idempotent;
 mod rejections;
+mod samples;
 mod terms;
 mod trial_balance;
 

@@ -19,6 +19,7 @@ use crate::query_error::QueryError;
 use crate::refusal::{NotRecorded, Refusal};
 use crate::slot::Slot;
 use crate::subscription::Subscription;
+use crate::temporal::Past;
 use crate::work::{CommandOutcome, CommandWork, QueryWork};
 
 /// A handle on one aggregate of a [`Runtime`](crate::Runtime): the way to send it commands and to ask about its state.
@@ -288,6 +289,13 @@ impl<A: Aggregate> AggregateRef<A> {
     #[must_use = "a subscription that is dropped follows nothing"]
     pub fn subscribe(&self, from: Version) -> Subscription<A> {
         Subscription::new(&self.slot.shared, &self.slot.stream, from)
+    }
+
+    /// The aggregate's past: its state at a version, at a recorded or an effective time, the changes in between, and what
+    /// makes up a figure. It is read from the store, and disturbs nobody; see [`Past`] for what it costs.
+    #[must_use]
+    pub fn past(&self) -> Past<A> {
+        Past::new(&self.slot.shared.store, self.slot.stream.clone())
     }
 
     async fn admit(&self, patience: Patience) -> Result<Permit<A>, Refusal> {

@@ -15,7 +15,7 @@ use crate::append_limits;
 use crate::command::{CommandContext, CommandMeta};
 use crate::command_error::InvalidEvents;
 use crate::command_ids::CommandIds;
-use crate::event_codec::{encode, shared_text};
+use crate::event_codec::{encode, shared_text, version_to_record};
 use crate::event_id::EventIds;
 use crate::hydrate::Hydrated;
 use crate::meters::Sampling;
@@ -153,7 +153,7 @@ impl<A: Aggregate> Cell<A> {
             encoded.push(NewEvent {
                 id: self.event_ids.id(context.command_id, index),
                 event_type: shared_text(event_type),
-                schema_version: A::event_schema(event),
+                schema_version: version_to_record::<A>(event, event_type)?,
                 effective_at: meta.effective_at,
                 correlation_id: meta.correlation_id,
                 causation_id: meta.causation_id,

@@ -5,17 +5,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use foldhouse_store::RecordedEvent;
 
 use crate::aggregate::Aggregate;
-use crate::event_codec::decode;
 use crate::refusal::{UnreadableStream, panic_message};
+use crate::upcasters::read;
 
-/// Applies a recorded event to the state. After an error the state may be half changed and is worth nothing.
+/// Applies a recorded event to the state: what it is today, which may be several events, or none. After an error the state may be half changed and is worth nothing.
 pub(crate) fn fold<A: Aggregate>(
     state: &mut A,
     event: &RecordedEvent,
 ) -> Result<(), UnreadableStream> {
     // Unwind safe: after a panic the state is thrown away.
     let applied = catch_unwind(AssertUnwindSafe(|| {
-        decode(event).map(|decoded| state.apply(&decoded))
+        read::<A>(event, |today| state.apply(&today))
     }));
     match applied {
         Ok(Ok(())) => Ok(()),

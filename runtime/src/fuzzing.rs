@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::event_codec::{decode, decode_value, encode};
+use crate::event_codec::{EventCodecError, decode_content, decode_value, encode, plain_payload};
 use crate::snapshots::decode_state;
 use crate::{Aggregate, NESTING_DEPTH_MAX};
 
@@ -83,7 +83,7 @@ pub fn event_payload(data: &[u8]) {
         return;
     };
     let event_type = EVENT_TYPES[usize::from(*kind) % EVENT_TYPES.len()];
-    if let Ok(event) = decode::<Happened>(&recorded(event_type, payload)) {
+    if let Ok(event) = decode(&recorded(event_type, payload)) {
         let mut bytes = Vec::new();
         // A value may nest deeper when it is written than as it was read, where what is left out was read as empty.
         if let Ok(event_type) = encode(&event, &mut bytes) {
@@ -107,6 +107,10 @@ pub fn event_payload(data: &[u8]) {
         let plain = IgnoredAny::deserialize(&mut reader);
         assert!(plain.is_err() || !rest.is_empty(), "{refusal}");
     }
+}
+
+fn decode(event: &RecordedEvent) -> Result<Happened, EventCodecError> {
+    decode_content(&event.event_type, plain_payload(event)?)
 }
 
 fn recorded(event_type: &str, payload: &[u8]) -> RecordedEvent {

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use foldhouse_store::{
-    Append, EventStoreExt, ExpectedVersion, RecordedEvent, Snapshot, SnapshotCriteria, Store,
-    StreamId, StreamQuery, Version,
+    Append, EventStore, EventStoreExt, ExpectedVersion, ReadError, RecordedEvent, Snapshot,
+    SnapshotCriteria, Store, StreamId, StreamQuery, Version,
 };
 
 use crate::aggregate::Aggregate;
@@ -10,6 +10,7 @@ use crate::command_error::not_recorded;
 use crate::fold::fold;
 use crate::refusal::{NotRecorded, Refusal};
 use crate::snapshots::decode_state;
+use crate::state_schema::state_schema;
 use crate::watchdog::Deciding;
 
 /// An aggregate as its stream has it.
@@ -40,7 +41,8 @@ pub(crate) async fn hydrate<A: Aggregate>(
         settled = check().await;
     }
     settled.map_err(|error| Refusal::NotRecorded(not_recorded(error)))?;
-    if let Some(snapshot) = usable_snapshot::<A>(store, stream).await? {
+    let snapshot = usable_snapshot::<A>(store, stream).await;
+    if let Some(snapshot) = snapshot.map_err(|error| Refusal::from_read(stream, error))? {
         return replay(store, stream, snapshot, deciding).await;
     }
     let empty = Hydrated {
@@ -56,7 +58,7 @@ pub(crate) async fn hydrate<A: Aggregate>(
 async fn usable_snapshot<A: Aggregate>(
     store: &dyn Store,
     stream: &StreamId,
-) -> Result<Option<Hydrated<A>>, Refusal> {
+) -> Result<Option<Hydrated<A>>, ReadError> {
     let snapshot = match store.load_snapshot(stream, SnapshotCriteria::ALL).await {
         Ok(Some(snapshot)) => snapshot,
         Ok(None) => return Ok(None),
@@ -65,22 +67,32 @@ async fn usable_snapshot<A: Aggregate>(
             return Ok(None);
         }
     };
-    if snapshot.state_schema != A::STATE_SCHEMA {
-        tracing::debug!(%stream, found = snapshot.state_schema, wanted = A::STATE_SCHEMA,
+    Ok(state_in(store, &snapshot).await?.map(|state| Hydrated {
+        state,
+        version: snapshot.version,
+        snapshot_version: snapshot.version,
+        snapshot_bytes: snapshot.payload.bytes.len(),
+    }))
+}
+
+/// The state in a snapshot, if it is of this shape and of the history that `events` has.
+pub(crate) async fn state_in<A: Aggregate>(
+    events: &(impl EventStore + ?Sized),
+    snapshot: &Snapshot,
+) -> Result<Option<A>, ReadError> {
+    let stream = &snapshot.stream;
+    let wanted = state_schema::<A>();
+    if snapshot.state_schema != wanted {
+        tracing::debug!(%stream, found = snapshot.state_schema, wanted,
             "a snapshot has another state schema and is not used");
         return Ok(None);
     }
-    if !is_of_this_history(store, &snapshot).await? {
+    if !is_of_this_history(events, snapshot).await? {
         tracing::warn!(%stream, version = %snapshot.version, "a snapshot is of another history and is not used");
         return Ok(None);
     }
     match decode_state(&snapshot.payload) {
-        Ok(state) => Ok(Some(Hydrated {
-            state,
-            version: snapshot.version,
-            snapshot_version: snapshot.version,
-            snapshot_bytes: snapshot.payload.bytes.len(),
-        })),
+        Ok(state) => Ok(Some(state)),
         Err(error) => {
             tracing::warn!(%stream, version = %snapshot.version, error, "a snapshot cannot be decoded and is not used");
             Ok(None)
@@ -88,12 +100,12 @@ async fn usable_snapshot<A: Aggregate>(
     }
 }
 
-async fn is_of_this_history(store: &dyn Store, snapshot: &Snapshot) -> Result<bool, Refusal> {
+async fn is_of_this_history(
+    events: &(impl EventStore + ?Sized),
+    snapshot: &Snapshot,
+) -> Result<bool, ReadError> {
     let query = StreamQuery::since(snapshot.stream.clone(), snapshot.version, 1);
-    let page = store
-        .read_stream(query)
-        .await
-        .map_err(|error| Refusal::from_read(&snapshot.stream, error))?;
+    let page = events.read_stream(query).await?;
     Ok(page
         .events
         .first()

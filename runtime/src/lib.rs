@@ -104,6 +104,7 @@
 //! # Layout
 //!
 //! - The domain: [`Aggregate`], [`Event`], [`Command`], [`Decision`]; [`testing`] for given/when/then.
+//! - Events that have changed since they were recorded: [`Upcasters`].
 //! - Commands that take effect once, however often they are sent: [`IdempotentCommand`], [`AggregateRef::send_once`],
 //!   [`Runtime::transact_once`], [`Runtime::outcome`].
 //! - The runtime: [`Runtime`], [`AggregateRef`], [`CommandOptions`], [`Committed`].
@@ -111,6 +112,8 @@
 //! - `simulation` (a feature): your aggregates under random schedules, crashes and torn writes, from a seed.
 //! - Read models: [`Projection`], [`Table`], [`ProjectionRef`], [`FailurePolicy`], [`PartitionedRef`]; in a database of
 //!   your own, [`ExternalModel`]; one aggregate's events: [`Subscription`].
+//! - The past: [`AggregateRef::past`] and [`Past`] answer as of a version, a recorded or an effective time ([`AsOf`]), with
+//!   each change and its cause; [`read_model_at`] for read models; [`differences`] between any two states.
 //! - What it measures: [`runtime_metrics`], [`projection_metrics`], [`journal_metrics`]; spans and events by `tracing`.
 //! - [`semantics`]: order, durability and failure on one page.
 #![warn(
@@ -125,10 +128,12 @@ pub mod semantics {}
 
 // What the domain defines.
 mod aggregate;
+mod backdating;
 mod command;
 mod event;
 mod idempotent_command;
 pub mod testing;
+mod upcasters;
 
 // What a caller holds, and the answers it gets.
 mod aggregate_ref;
@@ -145,6 +150,7 @@ mod refusal;
 mod runtime;
 mod shutdown;
 mod subscription;
+mod temporal;
 
 // The way of a command.
 mod actor;
@@ -164,6 +170,7 @@ mod once;
 mod shared;
 mod slot;
 mod snapshots;
+mod state_schema;
 mod supervisor;
 mod sync;
 mod transaction;
@@ -187,13 +194,17 @@ mod tests;
 
 pub use aggregate::Aggregate;
 pub use aggregate_ref::AggregateRef;
+pub use backdating::Backdating;
 pub use command::{Command, CommandContext, CommandMeta, Decided, Decision, EventOf, Never};
 pub use command_error::{CommandError, InvalidEvents};
 pub use command_options::{CommandOptions, QueryOptions};
 pub use committed::Committed;
 pub use deadline::Deadline;
 pub use event::Event;
-pub use event_codec::{EVENT_PAYLOAD_BYTES_MAX, EventCodecError, NESTING_DEPTH_MAX, decode_event};
+pub use event_codec::{
+    EVENT_PAYLOAD_BYTES_MAX, EventCodecError, Events, NESTING_DEPTH_MAX, decode_event,
+    decode_events,
+};
 pub use event_id::event_id;
 pub use idempotent_command::IdempotentCommand;
 pub use meters::{projection_metrics, runtime_metrics};
@@ -212,9 +223,18 @@ pub use runtime::{AddressError, Runtime, StartError};
 pub use shutdown::{ProjectionReport, ShutdownIncomplete, ShutdownReport};
 pub use snapshots::SNAPSHOT_BYTES_MAX;
 pub use subscription::{SubscribedEvent, Subscription, SubscriptionError};
+pub use temporal::{
+    AsOf, BackDatedEvent, Change, DIFFERENCES_MAX, Difference, Differences, EFFECTIVE_EVENTS_MAX,
+    Evidence, FieldValue, HISTORY_PAGE_CHANGES_MAX, HistoryCursor, HistoryPage, HistoryQuery, Past,
+    PastError, REORDERED_BYTES_MAX, REORDERED_EVENTS_MAX, ReadModelAt, ReadModelError, StateAt,
+    StatesCompared, UnserializableState, differences, position_recorded_by, read_model_at,
+};
 pub use transaction::{
     Condition, IdempotentSteps, Step, Steps, TRANSACTION_AGGREGATES_MAX, Transacted,
     TransactionError,
+};
+pub use upcasters::{
+    Fields, OldEvent, UPCAST_EVENTS_MAX, UPCAST_STEPS_MAX, UpcastError, Upcasters,
 };
 pub use watchdog::StuckCommand;
 
@@ -223,6 +243,6 @@ pub use foldhouse_store::{
     AppendError, BackupOptions, BackupReport, Clock, CopyError, EventStore, EventStoreExt,
     ExpectedVersion, FrameSize, InvalidStreamId, JournalOptions, JournalStore, MemoryStore,
     Metadata, OpenError, Page, Position, RawLogLimit, ReadError, ReadOnlyJournal, RecordedEvent,
-    RecoveryReport, RestoreReport, Store, StreamId, StreamQuery, SystemClock, Timestamp, Until,
-    Version, backup, journal_metrics, raw_log_limit, restore,
+    RecoveryReport, RestoreReport, SnapshotStore, Store, StreamId, StreamQuery, SystemClock,
+    Timestamp, Until, Version, backup, journal_metrics, raw_log_limit, restore,
 };

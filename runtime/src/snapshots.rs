@@ -11,6 +11,7 @@ use crate::aggregate::Aggregate;
 use crate::event_codec::decode_value;
 use crate::refusal::panic_message;
 use crate::slot::Slot;
+use crate::state_schema::state_schema;
 use crate::sync::atomic::Ordering;
 
 /// The most that an encoded state may take, in bytes; a larger one is not kept.
@@ -100,7 +101,7 @@ impl<A: Aggregate> SnapshotJob<A> {
                 version: self.version,
                 event_id,
                 taken_at,
-                state_schema: A::STATE_SCHEMA,
+                state_schema: state_schema::<A>(),
                 payload,
             };
             let store = &self.slot.shared.store;

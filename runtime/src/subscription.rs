@@ -22,9 +22,10 @@ pub(crate) use self::topics::Topics;
 
 use self::topics::News;
 use crate::aggregate::Aggregate;
-use crate::event_codec::decode;
+use crate::event_codec::Events;
 use crate::refusal::{UnreadableStream, panic_message};
 use crate::shared::Shared;
+use crate::upcasters;
 
 /// Events of one read: the most that a subscription keeps in memory, less if they are large.
 const PAGE_EVENTS: usize = 128;
@@ -43,6 +44,8 @@ pub struct Subscription<A: Aggregate> {
     /// The version of the event that it gives next.
     next: Version,
     page: VecDeque<RecordedEvent>,
+    /// What is still to be given of a recorded event that is several today.
+    rest: VecDeque<SubscribedEvent<A::Event>>,
     /// Whether there may be more to read behind the page.
     may_have_more: bool,
     /// Whether nothing more will be told.
@@ -69,6 +72,7 @@ impl<A: Aggregate> Subscription<A> {
             news,
             next: from.max(Version::EMPTY.next()),
             page: VecDeque::new(),
+            rest: VecDeque::new(),
             may_have_more: true,
             has_ended,
             aggregate: PhantomData,
@@ -86,7 +90,8 @@ impl<A: Aggregate> Subscription<A> {
         self.page.len()
     }
 
-    /// The next event; waits until there is one. `None` when the runtime has shut down and every event was given.
+    /// The next event; waits until there is one. A recorded event that is several today gives them one after the other, with
+    /// the same version; one that is none today is passed over. `None` when the runtime has shut down and every event was given.
     ///
     /// Dropping the future loses nothing: the next call gives the same event.
     ///
@@ -109,16 +114,30 @@ impl<A: Aggregate> Subscription<A> {
 
     /// Takes the next event out of the page.
     fn take(&mut self) -> Result<Option<SubscribedEvent<A::Event>>, SubscriptionError> {
-        let Some(recorded) = self.page.front() else {
-            return Ok(None);
-        };
-        let event = read_event::<A>(recorded)
-            .map_err(|unreadable| SubscriptionError::Unreadable(Arc::new(unreadable)))?;
-        let recorded = self.page.pop_front();
-        Ok(recorded.map(|recorded| {
+        loop {
+            if let Some(event) = self.rest.pop_front() {
+                return Ok(Some(event));
+            }
+            let Some(recorded) = self.page.front() else {
+                return Ok(None);
+            };
+            let mut events = read_events::<A>(recorded)
+                .map_err(|unreadable| SubscriptionError::Unreadable(Arc::new(unreadable)))?;
+            let Some(recorded) = self.page.pop_front() else {
+                return Ok(None);
+            };
             self.next = recorded.version.next();
-            SubscribedEvent { event, recorded }
-        }))
+            if events.len() == 1
+                && let Some(event) = events.pop()
+            {
+                return Ok(Some(SubscribedEvent { event, recorded }));
+            }
+            let several = events.into_iter().map(|event| SubscribedEvent {
+                event,
+                recorded: recorded.clone(),
+            });
+            self.rest.extend(several);
+        }
     }
 
     async fn read(&mut self) -> Result<(), SubscriptionError> {
@@ -155,10 +174,14 @@ impl<A: Aggregate> Subscription<A> {
     }
 }
 
-fn read_event<A: Aggregate>(event: &RecordedEvent) -> Result<A::Event, UnreadableStream> {
+fn read_events<A: Aggregate>(event: &RecordedEvent) -> Result<Events<A::Event>, UnreadableStream> {
+    let mut events = Events::new();
     // Unwind safe: nothing is left of an event that panics while it is read.
-    match catch_unwind(AssertUnwindSafe(|| decode(event))) {
-        Ok(decoded) => decoded.map_err(|error| UnreadableStream::event(event, error)),
+    match catch_unwind(AssertUnwindSafe(|| {
+        upcasters::read::<A>(event, |decoded| events.push(decoded))
+    })) {
+        Ok(Ok(())) => Ok(events),
+        Ok(Err(error)) => Err(UnreadableStream::event(event, error)),
         Err(panic) => Err(UnreadableStream::panicked(event, panic_message(panic))),
     }
 }

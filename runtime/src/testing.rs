@@ -1,9 +1,16 @@
-//! Given/when/then tests of an aggregate's rules: no store, no actor, no clock.
+//! Tests of an aggregate without a store, an actor or a clock: its rules by given/when/then ([`given`]), and that it reads
+//! what was ever recorded ([`golden_events`], [`recorded`]).
+
+mod golden;
+mod recorded;
 
 use std::fmt::Debug;
 
 use foldhouse_store::Timestamp;
 use uuid::Uuid;
+
+pub use self::golden::{GoldenError, GoldenEvents, GoldenMode, GoldenProblem, golden_events};
+pub use self::recorded::recorded;
 
 use crate::aggregate::Aggregate;
 use crate::command::{Command, CommandContext, CommandMeta, Decision, EventOf};

@@ -27,10 +27,12 @@ mod projections;
 mod restarts;
 mod snapshots;
 mod stress;
+mod temporal;
 mod subscriptions;
 mod transaction_hazards;
 mod transaction_durability;
 mod transactions;
+mod upcasting;
 mod watchdog;
 
 use std::sync::Arc;

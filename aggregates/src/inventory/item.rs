@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::events::InventoryEvent;
 use super::quantity::Quantity;
 use super::reservation::ReservationId;
+use super::samples::samples;
 use super::stock::StockLevel;
 
 /// The most reservations that one item may have open at a time. They are the part of the state that grows: about 2.5 MB
@@ -61,6 +62,10 @@ impl Aggregate for InventoryItem {
                 self.on_hand = self.on_hand.saturating_adjust(*delta);
             }
         }
+    }
+
+    fn samples() -> Vec<InventoryEvent> {
+        samples()
     }
 }
 

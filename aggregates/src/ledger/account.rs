@@ -1,7 +1,8 @@
-use foldhouse::Aggregate;
+use foldhouse::{Aggregate, Backdating};
 use serde::{Deserialize, Serialize};
 
 use super::events::GlEvent;
+use super::samples::samples;
 use super::terms::{OverdraftPolicy, Side};
 use crate::currency::Currency;
 use crate::money::Money;
@@ -36,6 +37,9 @@ pub(super) struct Terms {
 impl Aggregate for GlAccount {
     const TYPE: &'static str = "gl-account";
 
+    // Both sides are sums, and opening and closing are set once: any order comes to the same.
+    const BACKDATING: Backdating = Backdating::Allowed;
+
     type Event = GlEvent;
 
     // The totals saturate because any history must be accepted. None reaches the end: 2^64 postings of less than 2^63
@@ -63,6 +67,10 @@ impl Aggregate for GlAccount {
             }
             GlEvent::Closed {} => self.closed = true,
         }
+    }
+
+    fn samples() -> Vec<GlEvent> {
+        samples()
     }
 }
 

@@ -17,28 +17,44 @@ use super::{EVENT_PAYLOAD_BYTES_MAX, EventCodecError, NESTING_DEPTH_MAX};
 /// The most of an error's text that is kept, in bytes: serde repeats what it refuses, however long.
 const WHAT_BYTES_MAX: usize = 300;
 
-/// Reads one event.
-pub(crate) fn decode<E: DeserializeOwned>(event: &RecordedEvent) -> Result<E, EventCodecError> {
-    let event_type = &*event.event_type;
-    if event.payload.codec != Codec::MessagePack {
-        return Err(EventCodecError::Codec {
-            event_type: event_type.to_owned(),
-            codec: event.payload.codec,
-        });
+/// The payload of an event that an aggregate wrote, if this build can read it.
+#[inline]
+pub(crate) fn plain_payload(event: &RecordedEvent) -> Result<&[u8], EventCodecError> {
+    let payload = &event.payload;
+    if payload.codec == Codec::MessagePack
+        && payload.key_id.is_none()
+        && payload.bytes.len() <= EVENT_PAYLOAD_BYTES_MAX
+    {
+        return Ok(&payload.bytes);
     }
-    if let Some(key_id) = event.payload.key_id {
-        return Err(EventCodecError::Encrypted {
-            event_type: event_type.to_owned(),
+    Err(not_plain(event))
+}
+
+#[cold]
+fn not_plain(event: &RecordedEvent) -> EventCodecError {
+    let event_type = event.event_type.to_string();
+    let payload = &event.payload;
+    match payload.key_id {
+        _ if payload.codec != Codec::MessagePack => EventCodecError::Codec {
+            event_type,
+            codec: payload.codec,
+        },
+        Some(key_id) => EventCodecError::Encrypted {
+            event_type,
             key_id: key_id.get(),
-        });
+        },
+        None => EventCodecError::TooLarge {
+            event_type,
+            bytes: payload.bytes.len(),
+        },
     }
-    let bytes = &*event.payload.bytes;
-    if bytes.len() > EVENT_PAYLOAD_BYTES_MAX {
-        return Err(EventCodecError::TooLarge {
-            event_type: event_type.to_owned(),
-            bytes: bytes.len(),
-        });
-    }
+}
+
+/// Reads the content of one event of this type.
+pub(crate) fn decode_content<E: DeserializeOwned>(
+    event_type: &str,
+    bytes: &[u8],
+) -> Result<E, EventCodecError> {
     let variant = VariantDeserializer { event_type, bytes };
     E::deserialize(variant).map_err(|failure| match failure {
         Failure::UnknownVariant => EventCodecError::UnknownType {

@@ -50,6 +50,10 @@ fn recorded(event_type: &str, payload: impl Into<Bytes>) -> RecordedEvent {
     }
 }
 
+fn decode<E: serde::de::DeserializeOwned>(event: &RecordedEvent) -> Result<E, EventCodecError> {
+    decode_content(&event.event_type, plain_payload(event)?)
+}
+
 fn round_trip(event: &Movement) -> Movement {
     let mut payload = Vec::new();
     let event_type = encode(event, &mut payload).unwrap();

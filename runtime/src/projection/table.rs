@@ -142,6 +142,13 @@ impl<Key: Ord + Clone, Row: Clone> Table<Key, Row> {
         }
     }
 
+    /// For a table that no store keeps: nothing of what has changed is to be taken back or kept.
+    pub(crate) fn forget_changes(&mut self) {
+        self.end_step();
+        self.begin_commit();
+        self.end_commit(true);
+    }
+
     /// The row of a key.
     pub fn get<Q>(&self, key: &Q) -> Option<&Row>
     where

@@ -133,7 +133,8 @@ async fn an_event_that_this_build_does_not_know_is_named_and_stays_untouched() {
     assert_eq!(
         error.to_string(),
         "nothing was recorded: event 1 of stream acme/counter/1 (type Multiplied, schema 1) cannot be read: \
-         the event type Multiplied is unknown to this build; keep its variant, or name it with #[serde(alias)]"
+         the event type Multiplied is unknown to this build; run the build that wrote it if that is a newer one, \
+         keep its variant, or declare in the aggregate's upcasters what became of it (rename, split, skip)"
     );
     let error = counter(&runtime).query(|_| ()).await.unwrap_err();
     assert!(matches!(error, QueryError::Unreadable(_)));

@@ -1,0 +1,50 @@
+use uuid::Uuid;
+
+use super::events::{AdjustmentReason, InventoryEvent};
+use super::quantity::Quantity;
+use super::reservation::ReservationId;
+use crate::memo::Memo;
+
+/// Events of every type and in every shape, in an order in which they could happen.
+///
+/// Snapshots carry a fingerprint of what the item makes of them, and `tests/golden` holds them as they are recorded: an
+/// event or an event's field that is new gets a sample here.
+pub(super) fn samples() -> Vec<InventoryEvent> {
+    let [first, second, third] =
+        [1, 2, 3].map(|number| ReservationId::from_uuid(Uuid::from_u128(number)));
+    let reserved = |reservation, quantity| InventoryEvent::Reserved {
+        reservation,
+        quantity: Quantity::new(quantity),
+    };
+    let adjusted = |delta, reason| InventoryEvent::Adjusted {
+        delta,
+        reason,
+        note: None,
+    };
+    vec![
+        InventoryEvent::Received {
+            quantity: Quantity::new(1_000),
+        },
+        reserved(first, 30),
+        reserved(second, 7),
+        reserved(third, 1),
+        InventoryEvent::Released {
+            reservation: first,
+            quantity: Quantity::new(30),
+        },
+        InventoryEvent::Shipped {
+            reservation: second,
+            quantity: Quantity::new(7),
+        },
+        adjusted(-2, AdjustmentReason::CycleCount),
+        adjusted(-3, AdjustmentReason::Damaged),
+        adjusted(-5, AdjustmentReason::Expired),
+        adjusted(-70, AdjustmentReason::Lost),
+        adjusted(11, AdjustmentReason::Found),
+        InventoryEvent::Adjusted {
+            delta: 13,
+            reason: AdjustmentReason::Other,
+            note: Memo::new("moved from the other shelf").ok(),
+        },
+    ]
+}

@@ -1,0 +1,183 @@
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use foldhouse_store::{EventStore, Position, ReadError, RecordedEvent, StreamId, Timestamp};
+
+use crate::projection::{Projection, ProjectionError, Table, TableOf};
+use crate::refusal::panic_message;
+
+/// Events of one read.
+const PAGE_EVENTS: usize = 1_024;
+
+/// The rows of a read model as they were at a position.
+pub struct ReadModelAt<P: Projection> {
+    /// The rows.
+    pub table: TableOf<P>,
+    /// The position.
+    pub position: Position,
+}
+
+impl<P: Projection> fmt::Debug for ReadModelAt<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadModelAt")
+            .field("projection", &P::NAME)
+            .field("position", &self.position)
+            .field("rows", &self.table.len())
+            .finish()
+    }
+}
+
+/// Why there are no rows as of a position.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadModelError {
+    /// The store does not have the position yet. Ask again when it is there.
+    #[error(
+        "position {position} is not there yet for read model {projection}: the store is at {head}; ask again when it is"
+    )]
+    NotYet {
+        /// The projection.
+        projection: &'static str,
+        /// The position asked for.
+        position: Position,
+        /// Where the store is.
+        head: Position,
+    },
+    /// The projection cannot apply an event, or would have more rows than it may. Mend it as one that is parked.
+    #[error(
+        "read model {projection} has no rows as of then: event {position} ({event_type} of {stream}) cannot be applied: \
+         {error}"
+    )]
+    Failed {
+        /// The projection.
+        projection: &'static str,
+        /// The event's position.
+        position: Position,
+        /// Its stream.
+        stream: StreamId,
+        /// Its type.
+        event_type: Arc<str>,
+        /// Why.
+        error: ProjectionError,
+    },
+    /// The store gave nothing; its error says whether a retry may work.
+    #[error("read model {projection} has no rows as of then, the store cannot be read: {error}")]
+    Read {
+        /// The projection.
+        projection: &'static str,
+        /// Why.
+        error: ReadError,
+    },
+}
+
+/// Makes a read model as it was at a position, from the first event on, into a table of its own: rows that a running
+/// projection keeps under the same name are neither read nor changed.
+///
+/// It takes the time of a replay. A position within the events of one transaction shows a part of it, as the projection
+/// itself would have.
+///
+/// ```no_run
+/// # use foldhouse::*;
+/// # async fn report<Balances: Projection>(store: &dyn Store, balances: Balances, end_of_year: Timestamp)
+/// # -> Result<(), Box<dyn std::error::Error>> {
+/// let position = position_recorded_by(store, end_of_year).await?;
+/// let then = read_model_at(store, balances, position).await?;
+/// println!("{} accounts", then.table.len());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`ReadModelError`].
+pub async fn read_model_at<P: Projection>(
+    events: &(impl EventStore + ?Sized),
+    projection: P,
+    position: Position,
+) -> Result<ReadModelAt<P>, ReadModelError> {
+    let name = P::NAME;
+    let head = events.head();
+    if position > head {
+        return Err(ReadModelError::NotYet {
+            projection: name,
+            position,
+            head,
+        });
+    }
+    let mut table = Table::new();
+    let mut after = Position::BEFORE_FIRST;
+    while after < position {
+        let page = events.read_all(after, PAGE_EVENTS).await;
+        let page = page.map_err(|error| ReadModelError::Read {
+            projection: name,
+            error,
+        })?;
+        let due = page.events.iter();
+        for event in due.take_while(|event| event.position <= position) {
+            apply(&projection, event, &mut table).map_err(|error| ReadModelError::Failed {
+                projection: name,
+                position: event.position,
+                stream: event.stream.clone(),
+                event_type: Arc::clone(&event.event_type),
+                error,
+            })?;
+            after = event.position;
+        }
+        table.forget_changes();
+        match page.next {
+            Some(_) => {}
+            // The store had it, so it is there.
+            None => break,
+        }
+        // A long replay must not keep others from their turn.
+        tokio::task::yield_now().await;
+    }
+    Ok(ReadModelAt { table, position })
+}
+
+fn apply<P: Projection>(
+    projection: &P,
+    event: &RecordedEvent,
+    table: &mut TableOf<P>,
+) -> Result<(), ProjectionError> {
+    // Unwind safe: after a panic the table is thrown away.
+    let applied = catch_unwind(AssertUnwindSafe(|| projection.apply(event, table)));
+    applied.unwrap_or_else(|panic| {
+        let message = panic_message(panic);
+        Err(ProjectionError::new(format!("apply panicked: {message}")))
+    })?;
+    if table.len() > P::ROWS_MAX {
+        let rows = table.len();
+        let limit = P::ROWS_MAX;
+        return Err(ProjectionError::new(format!(
+            "it would have {rows} rows; the limit is {limit}"
+        )));
+    }
+    Ok(())
+}
+
+/// The last position that had been recorded at a time; found by bisecting.
+///
+/// # Errors
+/// The store cannot be read.
+pub async fn position_recorded_by(
+    events: &(impl EventStore + ?Sized),
+    time: Timestamp,
+) -> Result<Position, ReadError> {
+    let mut within = 0;
+    let mut beyond = events.head().get().saturating_add(1);
+    while beyond - within > 1 {
+        let middle = within + (beyond - within) / 2;
+        let page = events.read_all(Position::new(middle - 1), 1).await?;
+        let is_within = page
+            .events
+            .first()
+            .is_some_and(|event| event.recorded_at <= time);
+        if is_within {
+            within = middle;
+        } else {
+            beyond = middle;
+        }
+    }
+    Ok(Position::new(within))
+}

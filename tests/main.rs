@@ -21,6 +21,7 @@ mod overload;
 #[cfg(target_os = "linux")]
 mod power;
 mod processes;
+mod projections;
 mod read_only;
 mod readme;
 #[allow(dead_code, reason = "some of it only the child needs")]

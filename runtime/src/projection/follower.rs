@@ -30,7 +30,7 @@ pub(super) struct Follower<M: Model> {
     pub(super) model: Option<M>,
     control: Arc<Control>,
     shared: Arc<Shared>,
-    reader: Reader,
+    pub(super) reader: Reader,
     head: watch::Receiver<Position>,
     orders: watch::Receiver<Orders>,
     to_do: mpsc::Receiver<Task>,
@@ -119,8 +119,9 @@ impl<M: Model> Follower<M> {
                 }
                 Ok(Stepped::AtHead) => {
                     self.failures = Failures::default();
-                    // This step may have come to the end that was ordered before it: no further order follows then.
-                    if !self.is_done() {
+                    // What was ordered during this step is known from here on, and no further order may follow: so it is
+                    // looked at whole.
+                    if !self.is_done() && !self.orders.borrow().paused {
                         self.wait_at_head(model).await;
                     }
                 }

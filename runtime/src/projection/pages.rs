@@ -8,7 +8,7 @@ use foldhouse_store::{Page, Position, ReadError, Store};
 use tokio::sync::OnceCell;
 
 /// Events of one read.
-const PAGE_EVENTS: usize = 4_096;
+const PAGE_EVENTS: usize = 1_024;
 /// How many pages are remembered while several projections read.
 const PAGES_MAX: usize = 8;
 
@@ -35,17 +35,24 @@ impl Pages {
         drop(forgotten);
     }
 
-    /// The events behind a position.
+    /// The events behind a position; read `here`, on a thread that may wait, or on another one.
     pub(super) async fn read(
         &self,
         store: &dyn Store,
         after: Position,
+        here: bool,
     ) -> Result<SharedPage, ReadError> {
+        let read = || async {
+            let page = match here.then(|| store.read_all_here(after, PAGE_EVENTS)) {
+                Some(Some(page)) => page,
+                _ => store.read_all(after, PAGE_EVENTS).await,
+            };
+            page.map(Arc::new)
+        };
         if self.readers.load(Ordering::Relaxed) <= 1 || store.head() <= after {
-            return store.read_all(after, PAGE_EVENTS).await.map(Arc::new);
+            return read().await;
         }
         let cell = self.cell(after);
-        let read = || async { store.read_all(after, PAGE_EVENTS).await.map(Arc::new) };
         let page = cell.get_or_try_init(read).await?;
         if page.events.is_empty() {
             // There is more by now; a page without events would be given again and again.

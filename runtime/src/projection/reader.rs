@@ -12,9 +12,11 @@ const AHEAD_MAX: usize = 2;
 
 type PageRead = Result<SharedPage, ReadError>;
 
-/// Reads the journal page by page, and the next pages while the current one is being applied.
+/// Reads the journal page by page. With a thread of its own it reads there, where what is read is then applied; else the
+/// next pages are read elsewhere while the current one is being applied.
 pub(super) struct Reader {
     shared: Arc<Shared>,
+    has_thread: bool,
     ahead: Option<Ahead>,
 }
 
@@ -37,8 +39,14 @@ impl Reader {
         shared.pages.join();
         Self {
             shared,
+            has_thread: false,
             ahead: None,
         }
+    }
+
+    /// It may block the thread that it is on.
+    pub(super) fn has_thread(&mut self) {
+        self.has_thread = true;
     }
 
     /// The events behind a position.
@@ -48,11 +56,15 @@ impl Reader {
             None => {
                 self.ahead = None;
                 let store = &*self.shared.store;
-                self.shared.pages.read(store, after).await?
+                self.shared
+                    .pages
+                    .read(store, after, self.has_thread)
+                    .await?
             }
         };
         match (page.next, &mut self.ahead) {
             (None, _) => self.ahead = None,
+            (Some(_), None) if self.has_thread => {}
             (Some(next), Some(ahead)) => ahead.after = next,
             (Some(next), None) => self.ahead = Some(read_ahead(&self.shared, next)),
         }
@@ -75,7 +87,7 @@ fn read_ahead(shared: &Arc<Shared>, mut after: Position) -> Ahead {
     let reading = Arc::clone(shared);
     let task = async move {
         loop {
-            let page = reading.pages.read(&*reading.store, after).await;
+            let page = reading.pages.read(&*reading.store, after, false).await;
             let next = page.as_ref().ok().and_then(|page| page.next);
             if sender.send(page).await.is_err() {
                 return;

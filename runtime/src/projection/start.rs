@@ -55,12 +55,7 @@ pub(super) async fn prepare<P: Projection>(
     let place = (loaded.place.side, loaded.place.generation);
     let live = Arc::new(Live::new(projection, loaded.rows, Arc::new(control), place));
     let commits = Commits::new(Arc::clone(&shared.store), loaded.place, position);
-    let model = TableModel::new(
-        Arc::clone(&live),
-        Arc::clone(&shared.store),
-        commits,
-        partition,
-    );
+    let model = TableModel::new(Arc::clone(&live), shared, commits, partition);
     Ok(Prepared { live, model, to_do })
 }
 

@@ -46,6 +46,17 @@ impl EventStore for JournalStore {
         self.blocking(move |reader| reader.read_all(after, head, limit))
     }
 
+    fn read_all_here(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> Option<Result<Page<Position>, ReadError>> {
+        if self.reader.is_closed() {
+            return Some(Err(ReadError::Closed));
+        }
+        Some(self.reader.read_all(after, self.head(), limit))
+    }
+
     fn stream_version(&self, stream: &StreamId) -> BoxFuture<'_, Result<Version, ReadError>> {
         let stream = stream.clone();
         self.blocking(move |reader| reader.stream_version(&stream))

@@ -12,6 +12,7 @@ mod consistency;
 mod crash;
 mod domains;
 mod durable_writes;
+mod event_subscriptions;
 mod format;
 mod format_reader;
 mod index_damage;
@@ -26,4 +27,5 @@ mod read_only;
 mod readme;
 #[allow(dead_code, reason = "some of it only the child needs")]
 mod script;
+mod snapshots;
 mod syscalls;

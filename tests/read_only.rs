@@ -4,9 +4,10 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use foldhouse_store::{
-    Append, BoxFuture, Change, Checkpoint, EventStore, JournalOptions, JournalStore, OnSettled,
-    Page, Position, ReadError, ReadModelStore, ReadOnlyJournal, RecordedCommand, Row, Snapshot,
-    SnapshotCriteria, SnapshotInfo, SnapshotStore, StreamId, StreamQuery, Verdict, Version,
+    Append, BoxFuture, Change, Checkpoint, EventStore, Found, JournalOptions, JournalStore, LookUp,
+    OnSettled, Page, Position, ReadError, ReadModelStore, ReadOnlyJournal, RecordedCommand, Row,
+    Snapshot, SnapshotCriteria, SnapshotInfo, SnapshotStore, StreamId, StreamQuery, Verdict,
+    Version,
 };
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -61,6 +62,10 @@ impl EventStore for Pair {
         limit: usize,
     ) -> BoxFuture<'_, Result<Page<Position>, ReadError>> {
         self.reader().read_all(after, limit)
+    }
+
+    fn look_up(&self, look_up: LookUp) -> BoxFuture<'_, Result<Found, ReadError>> {
+        self.reader().look_up(look_up)
     }
 
     fn stream_version(&self, stream: &StreamId) -> BoxFuture<'_, Result<Version, ReadError>> {
@@ -213,5 +218,16 @@ foldhouse_store::__conformance_tests! { [] (async {
         names_that_begin_alike_do_not_leak_into_each_other
         listing_goes_on_behind_any_id
         a_limit_of_zero_lists_no_stream
+    }
+    look_ups {
+        events_of_a_kind_are_found_wherever_they_are
+        kinds_whose_names_begin_alike_are_told_apart
+        events_of_one_correlation_are_found_over_all_streams
+        events_of_a_stream_are_found_by_positions
+        a_look_up_does_no_more_work_than_it_may
+        where_there_is_nothing_nothing_is_found
+        a_time_of_recording_gives_the_first_event_from_it_on
+        large_events_are_found_whole
+        a_look_up_finds_all_that_was_acknowledged_before_it
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use foldhouse::{
-    DeadLetter, EventFilter, ExternalModel, FailurePolicy, Position, ProjectionError,
+    DeadLetter, ExternalModel, FailurePolicy, Position, ProjectionError, ProjectionFilter,
     RecordedEvent, decode_event,
 };
 use foldhouse_aggregates::{GlAccount, GlEvent};
@@ -78,8 +78,8 @@ impl SqlBalances {
 impl ExternalModel for SqlBalances {
     const NAME: &'static str = "sqlite-balances";
 
-    fn filter(&self) -> EventFilter {
-        EventFilter::all().event_types(["Credited", "Debited"])
+    fn filter(&self) -> ProjectionFilter {
+        ProjectionFilter::all().event_types(["Credited", "Debited"])
     }
 
     fn failure_policy(&self) -> FailurePolicy {

@@ -21,7 +21,8 @@ use crate::hydrate::Hydrated;
 use crate::meters::Sampling;
 use crate::refusal::{PanickedIn, panic_message};
 use crate::slot::Slot;
-use crate::snapshots::SnapshotJob;
+use crate::snapshots::{Cadence, SnapshotJob};
+use crate::timer::{ChangedTimers, KnownTimers};
 use crate::transaction::Borrower;
 
 /// Events as they go to the store.
@@ -39,28 +40,30 @@ pub(crate) struct Cell<A: Aggregate> {
     epoch: u64,
     state: A,
     version: Version,
-    /// The version of the latest snapshot.
-    snapshot_version: Version,
+    snapshots: Cadence,
     command_ids: CommandIds,
     event_ids: EventIds,
     /// Where payloads are written before their length is known.
     scratch: Vec<u8>,
     sampling: Sampling,
+    timers: KnownTimers,
     /// Who gets the aggregate lent next, before its actor does anything else.
     borrower: Option<Borrower<A>>,
 }
 
 impl<A: Aggregate> Cell<A> {
     pub(crate) fn new(slot: Arc<Slot<A>>, epoch: u64, hydrated: Hydrated<A>) -> Self {
+        let policy = slot.shared.options.snapshots.of(A::TYPE);
         Self {
+            snapshots: Cadence::new(policy, &hydrated),
             epoch,
             state: hydrated.state,
             version: hydrated.version,
-            snapshot_version: hydrated.snapshot_version,
             command_ids: CommandIds::new(&*slot.shared.options.clock),
             event_ids: EventIds::of(&slot.stream),
             scratch: Vec::new(),
             sampling: Sampling::default(),
+            timers: KnownTimers::since(slot.shared.store.head()),
             borrower: None,
             slot,
         }
@@ -165,6 +168,16 @@ impl<A: Aggregate> Cell<A> {
         Ok(())
     }
 
+    pub(crate) fn timers(&self) -> &KnownTimers {
+        &self.timers
+    }
+
+    /// Takes in what a decision that is about to be applied changes about the aggregate's timers.
+    pub(crate) fn note_timers(&mut self, changes: ChangedTimers) {
+        let durable_head = self.is_durable().then(|| self.store().head());
+        self.timers.note(changes, durable_head);
+    }
+
     /// Applies the events to the state. After a panic the state is worth nothing and the actor has to end.
     pub(crate) fn apply(&mut self, events: &[A::Event]) -> Result<(), String> {
         // Unwind safe: on a panic the state is thrown away.
@@ -188,10 +201,20 @@ impl<A: Aggregate> Cell<A> {
         &self,
         events: Encoded,
         stamp: Option<Box<CommandStamp>>,
+        timers: Option<Box<StreamAppend>>,
         settled: OnSettled,
     ) -> Result<(), Ended> {
         let before = self.version.get().saturating_sub(events.len() as u64);
-        let append = self.append(Version::new(before), events, stamp);
+        let mut append = self.append(Version::new(before), events, stamp);
+        let Some(timers) = timers else {
+            return self.unless_refused(self.store().submit(append, settled));
+        };
+        append.streams.push(*timers);
+        let shared = Arc::clone(&self.slot.shared);
+        let settled: OnSettled = Box::new(move |outcome| {
+            settled(outcome);
+            shared.timers.changed();
+        });
         self.unless_refused(self.store().submit(append, settled))
     }
 
@@ -226,27 +249,21 @@ impl<A: Aggregate> Cell<A> {
 
     /// A snapshot of the state as it is now, if one is due. To be saved once the last of `events` is durable.
     pub(crate) fn snapshot_if_due(&mut self, events: &[NewEvent]) -> Option<Box<SnapshotJob<A>>> {
-        if self.events_behind_snapshot() < self.slot.shared.options.snapshot_every_events {
+        let clock = &*self.slot.shared.options.clock;
+        if !self.snapshots.is_due(self.version, events, clock) {
             return None;
         }
         let last = events.last()?;
         let job = SnapshotJob::begin(&self.slot, &self.state, self.version, last.id)?;
-        self.snapshot_version = self.version;
+        self.snapshots.taken(self.version, clock);
         Some(Box::new(job))
-    }
-
-    fn events_behind_snapshot(&self) -> u64 {
-        let version = self.version.get();
-        version.saturating_sub(self.snapshot_version.get())
     }
 
     /// The aggregate leaves memory, and a snapshot of it stays if it would take long to bring it back without one.
     pub(crate) fn passivate(self) {
-        let behind = self.events_behind_snapshot();
-        let lifecycle = &self.slot.shared.options.lifecycle;
         // What is in flight could still come to nothing.
         let is_final = self.is_durable() && !self.slot.is_voided(self.epoch);
-        if behind >= lifecycle.snapshot_on_passivation_events
+        if self.snapshots.is_due_on_passivation(self.version)
             && is_final
             && let Some(job) = SnapshotJob::of_passivated(&self.slot, self.state, self.version)
         {

@@ -110,8 +110,12 @@
 //! - The runtime: [`Runtime`], [`AggregateRef`], [`CommandOptions`], [`Committed`].
 //! - Its answers when something fails: [`CommandError`], [`QueryError`], sorted by what the caller can do.
 //! - `simulation` (a feature): your aggregates under random schedules, crashes and torn writes, from a seed.
+//! - States that are kept: [`SnapshotPolicy`], [`AggregateRef::snapshots`].
 //! - Read models: [`Projection`], [`Table`], [`ProjectionRef`], [`FailurePolicy`], [`PartitionedRef`]; in a database of
-//!   your own, [`ExternalModel`]; one aggregate's events: [`Subscription`].
+//!   your own, [`ExternalModel`].
+//! - Events as they come: [`Subscription`] to one aggregate's, [`CategorySubscription`] to those of a type,
+//!   [`EventSubscription`] to those of an [`EventScope`], as they are recorded.
+//! - Searching what was recorded: [`Runtime::find_events`] with an [`EventQuery`] and [`EventCondition`]s.
 //! - The past: [`AggregateRef::past`] and [`Past`] answer as of a version, a recorded or an effective time ([`AsOf`]), with
 //!   each change and its cause; [`read_model_at`] for read models; [`differences`] between any two states.
 //! - What it measures: [`runtime_metrics`], [`projection_metrics`], [`journal_metrics`]; spans and events by `tracing`.
@@ -141,6 +145,7 @@ mod command_error;
 mod command_options;
 mod committed;
 mod deadline;
+mod event_query;
 mod options;
 mod parked;
 mod outcome;
@@ -173,6 +178,7 @@ mod snapshots;
 mod state_schema;
 mod supervisor;
 mod sync;
+mod timer;
 mod transaction;
 mod watchdog;
 mod work;
@@ -206,28 +212,42 @@ pub use event_codec::{
     decode_events,
 };
 pub use event_id::event_id;
+pub use event_query::{
+    CursorKey, CursorKeys, EVENT_CONDITION_DEPTH_MAX, EVENT_CONDITIONS_MAX,
+    EVENT_QUERY_EXAMINED_MAX, EVENT_QUERY_LIMIT_MAX, EventCondition, EventCursor, EventOrder,
+    EventPage, EventQuery, EventQueryError,
+};
 pub use idempotent_command::IdempotentCommand;
 pub use meters::{projection_metrics, runtime_metrics};
 pub use options::{RuntimeBuilder, WhenFull};
 pub use outcome::{Outcome, OutcomeError};
 pub use parked::ParkedAggregate;
 pub use projection::{
-    ControlError, DEAD_LETTERS_MAX, DeadLetter, EventFilter, ExternalModel, ExternalRef,
-    FailurePolicy, IncidentKind, PARTITIONS_MAX, ParkedEvent, PartitionedRef, ProjectError,
-    Projection, ProjectionError, ProjectionIncident, ProjectionRef, ProjectionState,
+    ControlError, DEAD_LETTERS_MAX, DeadLetter, ExternalModel, ExternalRef, FailurePolicy,
+    IncidentKind, PARTITIONS_MAX, ParkedEvent, PartitionedRef, ProjectError, Projection,
+    ProjectionError, ProjectionFilter, ProjectionIncident, ProjectionRef, ProjectionState,
     ProjectionStatus, ROW_BYTES_MAX, RebuildError, RebuildProgress, Table, WaitError,
 };
 pub use query_error::QueryError;
 pub use refusal::{NotRecorded, Overloaded, PanickedIn, UnreadableStream};
 pub use runtime::{AddressError, Runtime, StartError};
 pub use shutdown::{ProjectionReport, ShutdownIncomplete, ShutdownReport};
-pub use snapshots::SNAPSHOT_BYTES_MAX;
-pub use subscription::{SubscribedEvent, Subscription, SubscriptionError};
+pub use snapshots::{
+    KeptSnapshot, SNAPSHOT_BYTES_MAX, SnapshotError, SnapshotPolicy, SnapshotSpace,
+};
+pub use subscription::{
+    CategorySubscription, EventScope, EventSubscription, StartAt, SubscribedEvent, Subscription,
+    SubscriptionError,
+};
 pub use temporal::{
     AsOf, BackDatedEvent, Change, DIFFERENCES_MAX, Difference, Differences, EFFECTIVE_EVENTS_MAX,
     Evidence, FieldValue, HISTORY_PAGE_CHANGES_MAX, HistoryCursor, HistoryPage, HistoryQuery, Past,
     PastError, REORDERED_BYTES_MAX, REORDERED_EVENTS_MAX, ReadModelAt, ReadModelError, StateAt,
     StatesCompared, UnserializableState, differences, position_recorded_by, read_model_at,
+};
+pub use timer::{
+    PendingTimer, TIMER_COMMAND_BYTES_MAX, TIMER_NAME_BYTES_MAX, TIMERS_PER_DECISION_MAX,
+    TimedCommand, TimerChange, TimerCursor, TimerPage, is_timer_record,
 };
 pub use transaction::{
     Condition, IdempotentSteps, Step, Steps, TRANSACTION_AGGREGATES_MAX, Transacted,
@@ -243,6 +263,6 @@ pub use foldhouse_store::{
     AppendError, BackupOptions, BackupReport, Clock, CopyError, EventStore, EventStoreExt,
     ExpectedVersion, FrameSize, InvalidStreamId, JournalOptions, JournalStore, MemoryStore,
     Metadata, OpenError, Page, Position, RawLogLimit, ReadError, ReadOnlyJournal, RecordedEvent,
-    RecoveryReport, RestoreReport, SnapshotStore, Store, StreamId, StreamQuery, SystemClock,
-    Timestamp, Until, Version, backup, journal_metrics, raw_log_limit, restore,
+    RecoveryReport, RestoreReport, SnapshotCriteria, SnapshotStore, Store, StreamId, StreamQuery,
+    SystemClock, Timestamp, Until, Version, backup, journal_metrics, raw_log_limit, restore,
 };

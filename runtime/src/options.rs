@@ -1,12 +1,17 @@
 mod lifecycle;
+mod snapshots;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use foldhouse_store::{Clock, Store, SystemClock};
 
 pub(crate) use self::lifecycle::Lifecycle;
+use crate::event_query::{CursorKeys, Cursors};
 use crate::projection::{Alerts, ProjectionIncident};
 use crate::runtime::{Runtime, StartError};
+use crate::snapshots::SnapshotPolicies;
+use crate::timer::{TimedCommand, TimedCommands};
 
 /// What a caller gets when a limit on commands in flight is reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,10 +39,12 @@ pub(crate) struct Options {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) commands_in_flight_max: usize,
     pub(crate) commands_in_flight_per_aggregate_max: usize,
-    pub(crate) snapshot_every_events: u64,
+    pub(crate) snapshots: SnapshotPolicies,
     pub(crate) when_full: WhenFull,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) alerts: Alerts,
+    pub(crate) cursors: Cursors,
+    pub(crate) timed_commands: TimedCommands,
 }
 
 impl RuntimeBuilder {
@@ -48,10 +55,12 @@ impl RuntimeBuilder {
                 clock: Arc::new(SystemClock),
                 commands_in_flight_max: 65_536,
                 commands_in_flight_per_aggregate_max: 8_192,
-                snapshot_every_events: 1_000,
+                snapshots: SnapshotPolicies::default(),
                 when_full: WhenFull::Wait,
                 lifecycle: Lifecycle::default(),
                 alerts: Alerts::default(),
+                cursors: Cursors::default(),
+                timed_commands: TimedCommands::default(),
             },
         }
     }
@@ -74,13 +83,6 @@ impl RuntimeBuilder {
         self
     }
 
-    /// After how many events an aggregate's state is kept as a snapshot; 1,000 if nothing is said, `u64::MAX` for
-    /// never. A snapshot clones the state on the aggregate's own turn; encoding and saving it happen beside.
-    pub fn snapshot_every_events(mut self, events: u64) -> Self {
-        self.options.snapshot_every_events = events;
-        self
-    }
-
     /// What callers get when a limit is reached, unless they choose for themselves
     /// ([`CommandOptions::when_full`](crate::CommandOptions::when_full)); they wait if nothing is said.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
@@ -98,6 +100,27 @@ impl RuntimeBuilder {
         tell: impl Fn(&ProjectionIncident) + Send + Sync + 'static,
     ) -> Self {
         self.options.alerts = Alerts::to(tell);
+        self
+    }
+
+    /// What the cursors of event queries are signed with. If nothing is said, a key is made up at the start: its cursors
+    /// serve this runtime alone, and no longer than it lives.
+    pub fn cursor_keys(mut self, keys: CursorKeys) -> Self {
+        self.options.cursors.given = Some(keys);
+        self
+    }
+
+    /// How long the cursors of event queries are good for; an hour if nothing is said.
+    pub fn cursors_expire_after(mut self, after: Duration) -> Self {
+        self.options.cursors.expire_after = after;
+        self
+    }
+
+    /// Lets timers send this command ([`Decision::schedule`](crate::Decision::schedule)). Name all that were ever
+    /// scheduled and may be pending: a timer whose command is not known stays pending, is listed with its error
+    /// ([`Runtime::timers`](crate::Runtime::timers)), logged and counted, and is tried again.
+    pub fn timed_command<C: TimedCommand>(mut self) -> Self {
+        self.options.timed_commands.add::<C>();
         self
     }
 
@@ -123,13 +146,7 @@ impl RuntimeBuilder {
                 });
             }
         }
-        if options.snapshot_every_events == 0 {
-            return Err(StartError::Option {
-                option: "snapshot_every_events",
-                value: 0,
-                limit: u64::MAX,
-            });
-        }
+        options.snapshots.check()?;
         options.lifecycle.check()?;
         Runtime::start(self.store, self.options).await
     }

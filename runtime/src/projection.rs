@@ -42,7 +42,7 @@ pub use self::dead_letter::DeadLetter;
 pub use self::error::{ControlError, ProjectError, ProjectionError, RebuildError, WaitError};
 pub use self::external::ExternalModel;
 pub use self::external_ref::ExternalRef;
-pub use self::filter::EventFilter;
+pub use self::filter::ProjectionFilter;
 pub use self::incident::{IncidentKind, ProjectionIncident};
 pub use self::partitioned::{PARTITIONS_MAX, PartitionedRef};
 pub use self::policy::{DEAD_LETTERS_MAX, FailurePolicy};
@@ -109,8 +109,8 @@ pub trait Projection: Send + Sync + 'static {
 
     /// Which events it wants; all if nothing is said. Asked once, when it is started. A change of it changes what the rows
     /// mean: raise [`Projection::MODEL_VERSION`].
-    fn filter(&self) -> EventFilter {
-        EventFilter::all()
+    fn filter(&self) -> ProjectionFilter {
+        ProjectionFilter::all()
     }
 
     /// What is done about an event that it cannot apply; if nothing is said it is tried three times more, and then the

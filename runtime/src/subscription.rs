@@ -1,56 +1,61 @@
-//! Following the events of one aggregate.
+//! Following recorded events from outside of the runtime.
 //!
-//! - this file: what a subscriber holds
-//! - `topics`: which streams somebody follows, and how those are woken
+//! - this file: the events of one aggregate, decoded
+//! - `category`: the events of all aggregates of a type, decoded
+//! - `events`: events as they are recorded, of whatever scope
+//! - `scope`: which events, and from where on
+//! - `decoded`: events as those of an aggregate today
+//! - `feed`: what all of them stand on: pages of the journal, and waiting for more
+//! - `course`: how a feed reads its pages
+//! - `topics`: what somebody follows, and how those are woken
 //! - `dispatcher`: the one reader of the journal that wakes them
 //! - `error`: why there is no next event
 
+mod category;
+mod course;
+mod decoded;
 mod dispatcher;
 mod error;
+mod events;
+mod feed;
+mod scope;
+mod scope_topics;
 mod topics;
 
-use std::collections::VecDeque;
-use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use foldhouse_store::{RecordedEvent, StreamId, StreamQuery, Version};
-use tokio::sync::watch;
+use foldhouse_store::{RecordedEvent, StreamId, Version};
+use futures_core::Stream;
 
+pub use self::category::CategorySubscription;
 pub use self::error::SubscriptionError;
+pub use self::events::EventSubscription;
+pub use self::scope::{EventScope, StartAt};
 pub(crate) use self::topics::Topics;
 
-use self::topics::News;
+use self::course::Course;
+use self::decoded::Decoded;
+use self::feed::Feed;
 use crate::aggregate::Aggregate;
-use crate::event_codec::Events;
-use crate::refusal::{UnreadableStream, panic_message};
 use crate::shared::Shared;
-use crate::upcasters;
-
-/// Events of one read: the most that a subscription keeps in memory, less if they are large.
-const PAGE_EVENTS: usize = 128;
 
 /// The durable events of one aggregate, in order, without gap or repetition: first those that are there, then those that
 /// are added, whoever records them. Made by [`AggregateRef::subscribe`](crate::AggregateRef::subscribe).
 ///
-/// It reads from the journal at its own pace, a page at a time: one that is slow keeps nothing in memory and holds nobody
-/// up. One that waits costs nothing while other aggregates' events are recorded. It does not keep the runtime alive.
+/// It reads from the journal at its own pace, a page at a time: one that is slow keeps no more than a page in memory and
+/// holds nobody up. One that waits costs nothing while other aggregates' events are recorded. It does not keep the
+/// runtime alive.
 ///
 /// When the runtime shuts down it gives what is still to come (the events of every accepted command) and ends.
+///
+/// It is also a [`Stream`], for combinators: it gives the same as [`Subscription::next`], and like that it is safe to
+/// drop a future that waits for an item.
 pub struct Subscription<A: Aggregate> {
     stream: StreamId,
-    shared: Arc<Shared>,
-    news: watch::Receiver<News>,
-    /// The version of the event that it gives next.
-    next: Version,
-    page: VecDeque<RecordedEvent>,
-    /// What is still to be given of a recorded event that is several today.
-    rest: VecDeque<SubscribedEvent<A::Event>>,
-    /// Whether there may be more to read behind the page.
-    may_have_more: bool,
-    /// Whether nothing more will be told.
-    has_ended: bool,
-    aggregate: PhantomData<fn() -> A>,
+    events: Decoded<A>,
 }
 
 /// An event as a subscriber gets it.
@@ -64,18 +69,9 @@ pub struct SubscribedEvent<E> {
 
 impl<A: Aggregate> Subscription<A> {
     pub(crate) fn new(shared: &Arc<Shared>, stream: &StreamId, from: Version) -> Self {
-        let news = topics::subscribe(shared, stream);
-        let has_ended = *news.borrow() == News::Ended;
         Self {
             stream: stream.clone(),
-            shared: Arc::clone(shared),
-            news,
-            next: from.max(Version::EMPTY.next()),
-            page: VecDeque::new(),
-            rest: VecDeque::new(),
-            may_have_more: true,
-            has_ended,
-            aggregate: PhantomData,
+            events: Decoded::new(Feed::new(shared, Course::versions(stream, from))),
         }
     }
 
@@ -87,7 +83,7 @@ impl<A: Aggregate> Subscription<A> {
 
     #[cfg(test)]
     pub(crate) fn in_memory(&self) -> usize {
-        self.page.len()
+        self.events.in_memory()
     }
 
     /// The next event; waits until there is one. A recorded event that is several today gives them one after the other, with
@@ -98,100 +94,21 @@ impl<A: Aggregate> Subscription<A> {
     /// # Errors
     /// See [`SubscriptionError`]. The subscription stands before the event: the next call tries it again.
     pub async fn next(&mut self) -> Result<Option<SubscribedEvent<A::Event>>, SubscriptionError> {
-        loop {
-            if let Some(event) = self.take()? {
-                return Ok(Some(event));
-            }
-            if self.may_have_more {
-                self.read().await?;
-            } else if self.has_ended {
-                return Ok(None);
-            } else {
-                self.until_told().await;
-            }
-        }
+        poll_fn(|cx| self.events.poll_next(cx)).await
     }
 
-    /// Takes the next event out of the page.
-    fn take(&mut self) -> Result<Option<SubscribedEvent<A::Event>>, SubscriptionError> {
-        loop {
-            if let Some(event) = self.rest.pop_front() {
-                return Ok(Some(event));
-            }
-            let Some(recorded) = self.page.front() else {
-                return Ok(None);
-            };
-            let mut events = read_events::<A>(recorded)
-                .map_err(|unreadable| SubscriptionError::Unreadable(Arc::new(unreadable)))?;
-            let Some(recorded) = self.page.pop_front() else {
-                return Ok(None);
-            };
-            self.next = recorded.version.next();
-            if events.len() == 1
-                && let Some(event) = events.pop()
-            {
-                return Ok(Some(SubscribedEvent { event, recorded }));
-            }
-            let several = events.into_iter().map(|event| SubscribedEvent {
-                event,
-                recorded: recorded.clone(),
-            });
-            self.rest.extend(several);
-        }
-    }
-
-    async fn read(&mut self) -> Result<(), SubscriptionError> {
-        let query = StreamQuery::since(self.stream.clone(), self.next, PAGE_EVENTS);
-        let page = self
-            .shared
-            .store
-            .read_stream(query)
-            .await
-            .map_err(|error| SubscriptionError::from_read(&self.stream, error))?;
-        if let Some(first) = page.events.first()
-            && first.version != self.next
-        {
-            return Err(SubscriptionError::gap(first, self.next));
-        }
-        self.may_have_more = page.next.is_some();
-        self.page = page.events.into();
-        Ok(())
-    }
-
-    /// Waits until there may be more to read. What is told before a read begins is in that read.
-    async fn until_told(&mut self) {
-        // Without a sender the runtime is gone.
-        let news = match self.news.changed().await {
-            Ok(()) => *self.news.borrow_and_update(),
-            Err(_gone) => News::Ended,
-        };
-        self.has_ended = news == News::Ended;
-        // A page that was read meanwhile may have it already.
-        self.may_have_more = match news {
-            News::Reached(version) => version >= self.next,
-            News::Look | News::Ended => true,
-        };
+    /// Leaves out the event before which it stands, for one that cannot be read. Gives it as it is recorded; `None` if
+    /// no event has been met.
+    pub fn pass_over(&mut self) -> Option<RecordedEvent> {
+        self.events.pass_over()
     }
 }
 
-fn read_events<A: Aggregate>(event: &RecordedEvent) -> Result<Events<A::Event>, UnreadableStream> {
-    let mut events = Events::new();
-    // Unwind safe: nothing is left of an event that panics while it is read.
-    match catch_unwind(AssertUnwindSafe(|| {
-        upcasters::read::<A>(event, |decoded| events.push(decoded))
-    })) {
-        Ok(Ok(())) => Ok(events),
-        Ok(Err(error)) => Err(UnreadableStream::event(event, error)),
-        Err(panic) => Err(UnreadableStream::panicked(event, panic_message(panic))),
-    }
-}
+impl<A: Aggregate> Stream for Subscription<A> {
+    type Item = Result<SubscribedEvent<A::Event>, SubscriptionError>;
 
-impl<A: Aggregate> Drop for Subscription<A> {
-    fn drop(&mut self) {
-        // A receiver of nothing takes the place of the real one, which must not count any more.
-        let (_, nothing) = watch::channel(News::Ended);
-        drop(std::mem::replace(&mut self.news, nothing));
-        self.shared.topics.forget(&self.stream);
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().events.poll_next(cx).map(Result::transpose)
     }
 }
 
@@ -199,7 +116,7 @@ impl<A: Aggregate> std::fmt::Debug for Subscription<A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Subscription")
             .field("stream", &self.stream)
-            .field("next", &self.next)
-            .finish_non_exhaustive()
+            .field("events", &self.events)
+            .finish()
     }
 }

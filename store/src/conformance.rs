@@ -20,6 +20,7 @@
 //! | [`positions`] | reading all events, following the head |
 //! | [`streams`] | reading one stream: ranges, pages, both ways |
 //! | [`listings`] | listing the streams of a type |
+//! | [`look_ups`] | looking for events by kind, correlation id and stream |
 //! | [`snapshots`] | the latest snapshot of a stream |
 //! | [`snapshot_history`] | several snapshots of a stream: kept, found, listed, deleted |
 //! | [`read_models`] | rows and checkpoints of projections |
@@ -71,6 +72,7 @@ pub mod commands;
 pub mod events;
 pub mod large;
 pub mod listings;
+pub mod look_ups;
 pub mod positions;
 pub mod read_models;
 pub mod snapshot_history;
@@ -241,6 +243,17 @@ macro_rules! conformance_tests {
                 listing_goes_on_behind_any_id
                 a_limit_of_zero_lists_no_stream
             }
+            look_ups {
+                events_of_a_kind_are_found_wherever_they_are
+                kinds_whose_names_begin_alike_are_told_apart
+                events_of_one_correlation_are_found_over_all_streams
+                events_of_a_stream_are_found_by_positions
+                a_look_up_does_no_more_work_than_it_may
+                where_there_is_nothing_nothing_is_found
+                a_time_of_recording_gives_the_first_event_from_it_on
+                large_events_are_found_whole
+                a_look_up_finds_all_that_was_acknowledged_before_it
+            }
             snapshots {
                 a_stream_has_no_snapshot_at_first
                 a_snapshot_comes_back_as_it_was_saved
@@ -316,7 +329,7 @@ macro_rules! __conformance_tests {
 #[cfg(test)]
 mod tests {
     /// Each theme's name and source.
-    const THEMES: [(&str, &str); 14] = [
+    const THEMES: [(&str, &str); 15] = [
         ("appends", include_str!("conformance/appends.rs")),
         ("checks", include_str!("conformance/checks.rs")),
         ("commands", include_str!("conformance/commands.rs")),
@@ -326,6 +339,7 @@ mod tests {
         ("positions", include_str!("conformance/positions.rs")),
         ("streams", include_str!("conformance/streams.rs")),
         ("listings", include_str!("conformance/listings.rs")),
+        ("look_ups", include_str!("conformance/look_ups.rs")),
         ("snapshots", include_str!("conformance/snapshots.rs")),
         (
             "snapshot_history",

@@ -5,9 +5,11 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::append::{Append, Appended, OnSettled, Verdict};
+use crate::clock::Timestamp;
 use crate::command::RecordedCommand;
 use crate::error::{AppendError, Fault, ReadError};
 use crate::event::RecordedEvent;
+use crate::look_up::{self, Found, LookUp};
 use crate::position::{Position, Version};
 use crate::stream_id::StreamId;
 
@@ -136,6 +138,15 @@ pub trait EventStore: Send + Sync + 'static {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<StreamId>, ReadError>>;
 
+    /// Looks for events over all streams by what they have in common: by their kind, by their correlation id, by their
+    /// stream.
+    ///
+    /// It does a bounded amount of work, and tells where to go on. An index may spare it looking at events, but never
+    /// changes what is found; a store without one need not implement this: the events of the range are read then.
+    fn look_up(&self, look_up: LookUp) -> BoxFuture<'_, Result<Found, ReadError>> {
+        Box::pin(look_up::by_reading(self, look_up))
+    }
+
     /// The position of the last durable event.
     fn head(&self) -> Position;
 
@@ -161,6 +172,29 @@ pub trait EventStoreExt: EventStore {
                     "the store dropped the append unanswered",
                 )))
             })
+        }
+    }
+
+    /// The position of the first event that was recorded at this time or later; the one behind the head if there is none.
+    /// Recorded times never go back over positions, so it is found by halving: some 25 reads of one event among millions.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    fn first_recorded_from(
+        &self,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<Position, ReadError>> + Send {
+        async move {
+            let (mut low, mut high) = (1, self.head().get() + 1);
+            while low < high {
+                let middle = low + (high - low) / 2;
+                let page = self.read_all(Position::new(middle - 1), 1).await?;
+                match page.events.first() {
+                    Some(event) if event.recorded_at < at => low = middle + 1,
+                    _ => high = middle,
+                }
+            }
+            Ok(Position::new(low))
         }
     }
 }

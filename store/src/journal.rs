@@ -49,6 +49,7 @@ mod restore;
 mod rewound;
 mod scan;
 pub(crate) mod segment;
+mod segment_facts;
 mod segments;
 mod sidecar_stores;
 mod spare;
@@ -264,6 +265,8 @@ mod queue_tests;
 mod race_tests;
 #[cfg(test)]
 mod hung_index_tests;
+#[cfg(test)]
+mod look_up_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]

@@ -14,6 +14,7 @@
 //! - Names and places: [`StreamId`], [`Position`], [`Version`], [`ExpectedVersion`], [`Timestamp`], [`Clock`].
 //! - Events: [`NewEvent`] goes in, [`RecordedEvent`] comes back; [`Payload`] is the domain's part.
 //! - Writing: [`Append`], [`Appended`], [`Verdict`], [`AppendError`], sorted by what the caller can do.
+//! - Looking: [`LookUp`] by kind, correlation id or stream, over all events; [`Found`].
 //! - Retries: [`CommandStamp`] makes a command take effect once, [`RecordedCommand`] is what it came to.
 //! - The seam: [`EventStore`], [`SnapshotStore`], [`ReadModelStore`], and [`Store`] for all three.
 //! - Opening: [`JournalOptions`], [`OpenProgress`], [`RecoveryReport`], [`OpenError`].
@@ -33,6 +34,7 @@ mod command;
 mod append;
 mod error;
 mod event_store;
+mod look_up;
 mod snapshot;
 mod read_model;
 mod memory;
@@ -78,6 +80,7 @@ pub use journal::{
 pub use journal::{
     VERIFY_FINDINGS_MAX, VerifiedTail, VerifyError, VerifyProgress, VerifyReport, verify,
 };
+pub use look_up::{EventKind, Found, LookUp, LookUpBy};
 pub use memory::MemoryStore;
 #[doc(hidden)]
 pub use meters::Meter;

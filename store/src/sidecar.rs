@@ -10,13 +10,14 @@
 //! - `engine`: the only calls into sled, and the fences around it
 //! - `receipt`: what sled is known to have on disk, in a file of our own
 //! - `directory`: the files and how they are moved aside
-//! - `streams`, `commands`, `segments`, `snapshots`, `models`, `meta`: one table each, its bytes documented there
+//! - `streams`, `commands`, `facts`, `segments`, `snapshots`, `models`, `meta`: one table each, its bytes documented there
 //! - `witness`: how far the journal had come, by all that is here
 //! - `value`, `varint`: what their encodings share
 
 mod commands;
 mod directory;
 mod engine;
+mod facts;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod meta;
@@ -40,6 +41,7 @@ use self::segments::Vouchers;
 use crate::error::Fault;
 use crate::position::{Position, Version};
 
+pub(crate) use self::facts::{COMMON_PART, Candidates};
 pub(crate) use self::witness::Witness;
 
 /// A sealed segment that is indexed, and what it is recognised by.

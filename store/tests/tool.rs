@@ -13,6 +13,8 @@ use foldhouse_store::{
 
 #[path = "tool/copies.rs"]
 mod copies;
+#[path = "tool/events.rs"]
+mod events;
 
 const EVENTS: u64 = 150;
 

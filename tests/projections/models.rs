@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use foldhouse::{
-    EventFilter, FailurePolicy, Projection, ProjectionError, RecordedEvent, Table, decode_event,
+    FailurePolicy, Projection, ProjectionError, ProjectionFilter, RecordedEvent, Table,
+    decode_event,
 };
 use foldhouse_aggregates::{GlAccount, GlEvent};
 use serde::{Deserialize, Serialize};
@@ -41,8 +42,8 @@ pub fn posting(event: &RecordedEvent) -> Result<Option<i64>, ProjectionError> {
     })
 }
 
-fn filter() -> EventFilter {
-    EventFilter::all()
+fn filter() -> ProjectionFilter {
+    ProjectionFilter::all()
         .tenants([TENANT])
         .event_types(["Credited", "Debited"])
 }
@@ -62,7 +63,7 @@ impl Projection for SetsAside {
     type Key = String;
     type Row = Total;
 
-    fn filter(&self) -> EventFilter {
+    fn filter(&self) -> ProjectionFilter {
         filter()
     }
 
@@ -88,7 +89,7 @@ impl Projection for InParts {
     type Key = String;
     type Row = Total;
 
-    fn filter(&self) -> EventFilter {
+    fn filter(&self) -> ProjectionFilter {
         filter()
     }
 

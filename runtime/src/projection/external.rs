@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::dead_letter::DeadLetter;
 use super::error::ProjectionError;
-use super::filter::EventFilter;
+use super::filter::ProjectionFilter;
 use super::policy::FailurePolicy;
 
 /// A read model in a database of your own: its rows and its checkpoint are written by you, in one transaction of yours, so
@@ -58,8 +58,8 @@ pub trait ExternalModel: Send + 'static {
     const STALLED_AFTER: Duration = Duration::from_secs(10);
 
     /// Which events it wants; all if nothing is said. Asked once, when it is started.
-    fn filter(&self) -> EventFilter {
-        EventFilter::all()
+    fn filter(&self) -> ProjectionFilter {
+        ProjectionFilter::all()
     }
 
     /// What is done about an event that it cannot apply; if nothing is said it is tried three times more, and then the

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use foldhouse_store::{ReadError, RecordedEvent, StreamId, Version};
+use foldhouse_store::{Damage, Position, ReadError, RecordedEvent, StreamId, Version};
 
 use crate::refusal::{NotRecorded, Refusal, UnreadableStream};
 
@@ -19,13 +19,29 @@ pub enum SubscriptionError {
         /// Why.
         reason: NotRecorded,
     },
+    /// The bytes on disk are not what was written. Repair the store.
+    #[error("the events from position {from} on cannot be read, the store is damaged: {damage}")]
+    Damaged {
+        /// Everything before was given.
+        from: Position,
+        /// Where.
+        damage: Damage,
+    },
+    /// The store did not answer. A later call may have the event.
+    #[error("the events from position {from} on could not be read, a retry may work: {reason}")]
+    NotRead {
+        /// Everything before was given.
+        from: Position,
+        /// Why.
+        reason: NotRecorded,
+    },
 }
 
 impl SubscriptionError {
     /// Whether the next call may succeed without anything being mended.
     #[must_use]
     pub fn is_retry_safe(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
+        matches!(self, Self::Unavailable { .. } | Self::NotRead { .. })
     }
 
     pub(super) fn from_read(stream: &StreamId, error: ReadError) -> Self {
@@ -46,6 +62,23 @@ impl SubscriptionError {
         Self::Unavailable {
             stream: found.stream.clone(),
             reason: NotRecorded::Store(gap.into()),
+        }
+    }
+
+    pub(super) fn behind(from: Position, error: ReadError) -> Self {
+        let reason = match error {
+            ReadError::Corrupt(damage) => return Self::Damaged { from, damage },
+            ReadError::Closed => NotRecorded::StoreClosed,
+            other => NotRecorded::Store(other.to_string().into()),
+        };
+        Self::NotRead { from, reason }
+    }
+
+    pub(super) fn repetition(found: &RecordedEvent, from: Position) -> Self {
+        let found = format!("it gave position {} again", found.position);
+        Self::NotRead {
+            from,
+            reason: NotRecorded::Store(found.into()),
         }
     }
 }

@@ -1,27 +1,48 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use foldhouse_store::{RecordedEvent, StreamId, Version};
+use foldhouse_store::{Position, RecordedEvent, StreamId, Version};
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
 
 use super::dispatcher::Dispatcher;
+use super::scope::{EventScope, Events, Shape};
+use super::scope_topics::ScopeTopics;
 use crate::shared::Shared;
 
-/// What is told to those who wait for a stream's next event. The newest stands for all before it.
+/// What is told to those who wait for their next event. The newest stands for all before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum News {
-    /// The stream has this version.
-    Reached(Version),
-    /// It may have more events than were told.
+    /// An event with this place was recorded.
+    Reached {
+        version: Version,
+        position: Position,
+    },
+    /// There may be more events than were told.
     Look,
-    /// Whatever it has now is all that there will be. Nothing is told behind this.
+    /// Whatever is there now is all that there will be. Nothing is told behind this.
     Ended,
 }
 
-/// The streams that somebody follows.
+/// What somebody may follow.
+#[derive(Clone, Debug)]
+pub(super) enum Topic {
+    Stream(StreamId),
+    Scope(Shape),
+}
+
+impl Topic {
+    pub(super) fn of(scope: &EventScope) -> Self {
+        match &scope.events {
+            Events::OfStream(stream) => Self::Stream(stream.clone()),
+            Events::Matching(shape) => Self::Scope(shape.clone()),
+        }
+    }
+}
+
+/// The streams and scopes that somebody follows.
 ///
-/// One reader of the journal ([`Dispatcher`]) tells each stream's followers of its events, and nobody else: waiting for the
+/// One reader of the journal ([`Dispatcher`]) tells each one's followers of its events, and nobody else: waiting for the
 /// head of the journal, each of them would wake for every frame. It is there as long as anybody follows anything.
 #[derive(Default)]
 pub(crate) struct Topics {
@@ -33,23 +54,45 @@ pub(crate) struct Topics {
 #[derive(Default)]
 struct Followed {
     streams: HashMap<StreamId, watch::Sender<News>>,
+    scopes: ScopeTopics,
     /// Whether there is a dispatcher.
     dispatching: bool,
     /// Whether nothing more will be told.
     ended: bool,
 }
 
-/// Follows a stream. What is read behind this call and what is told from now on leave no event out.
-pub(super) fn subscribe(shared: &Arc<Shared>, stream: &StreamId) -> watch::Receiver<News> {
-    let mut followed = shared.topics.followed();
-    if followed.ended {
-        // The sender is not needed: nothing is told any more.
-        return watch::channel(News::Ended).1;
+impl Followed {
+    fn is_empty(&self) -> bool {
+        self.streams.is_empty() && self.scopes.is_empty()
     }
-    let topic = followed.streams.entry(stream.clone());
-    let news = topic
-        .or_insert_with(|| watch::Sender::new(News::Look))
-        .subscribe();
+
+    fn all(&self) -> impl Iterator<Item = &watch::Sender<News>> {
+        self.streams.values().chain(self.scopes.all())
+    }
+
+    fn follow(&mut self, topic: &Topic) -> Option<watch::Receiver<News>> {
+        let topic = match topic {
+            Topic::Stream(stream) => {
+                let topic = self.streams.entry(stream.clone());
+                topic.or_insert_with(|| watch::Sender::new(News::Look))
+            }
+            Topic::Scope(shape) => self.scopes.entry(shape)?,
+        };
+        Some(topic.subscribe())
+    }
+}
+
+/// Follows a topic. What is read behind this call and what is told from now on leave no event out.
+pub(super) fn subscribe(shared: &Arc<Shared>, topic: &Topic) -> watch::Receiver<News> {
+    let mut followed = shared.topics.followed();
+    let news = match followed.ended {
+        // The sender is not needed: nothing is told any more.
+        true => None,
+        false => followed.follow(topic),
+    };
+    let Some(news) = news else {
+        return watch::channel(News::Ended).1;
+    };
     // It begins with what is recorded from now on; what is there is for the follower's first read. Where it begins is
     // settled under the lock, or another follower could read before it and be told only of what comes behind.
     let sets_out = (!followed.dispatching).then(|| Dispatcher::new(Arc::clone(shared)));
@@ -63,33 +106,44 @@ pub(super) fn subscribe(shared: &Arc<Shared>, stream: &StreamId) -> watch::Recei
 }
 
 impl Topics {
-    /// Somebody who followed the stream does so no more.
-    pub(super) fn forget(&self, stream: &StreamId) {
+    /// Somebody who followed the topic does so no more.
+    pub(super) fn forget(&self, topic: &Topic) {
         let mut followed = self.followed();
-        let topic = followed.streams.get(stream);
-        if topic.is_some_and(|topic| topic.receiver_count() == 0) {
-            followed.streams.remove(stream);
+        match topic {
+            Topic::Stream(stream) => {
+                let topic = followed.streams.get(stream);
+                if topic.is_some_and(|topic| topic.receiver_count() == 0) {
+                    followed.streams.remove(stream);
+                }
+            }
+            Topic::Scope(shape) => followed.scopes.forget(shape),
         }
-        let is_last = followed.streams.is_empty();
+        let is_last = followed.is_empty();
         drop(followed);
         if is_last {
             self.changed.notify_waiters();
         }
     }
 
-    /// Tells the followers of each event's stream.
+    /// Tells the followers of each event.
     pub(super) fn tell(&self, events: &[RecordedEvent]) {
         let followed = self.followed();
+        let mut key = String::new();
         for event in events {
+            let news = News::Reached {
+                version: event.version,
+                position: event.position,
+            };
             if let Some(topic) = followed.streams.get(&event.stream) {
-                topic.send_replace(News::Reached(event.version));
+                topic.send_replace(news);
             }
+            followed.scopes.tell(event, news, &mut key);
         }
     }
 
     /// Tells everybody to look for themselves.
     pub(super) fn tell_all(&self) {
-        for topic in self.followed().streams.values() {
+        for topic in self.followed().all() {
             topic.send_replace(News::Look);
         }
     }
@@ -97,7 +151,7 @@ impl Topics {
     /// Lets the dispatcher end if nobody follows anything. From then on the next follower starts another one.
     pub(super) fn let_go(&self) -> bool {
         let mut followed = self.followed();
-        if followed.streams.is_empty() {
+        if followed.is_empty() {
             followed.dispatching = false;
         }
         !followed.dispatching
@@ -108,10 +162,11 @@ impl Topics {
         let mut followed = self.followed();
         followed.ended = true;
         followed.dispatching = false;
-        for topic in followed.streams.values() {
+        for topic in followed.all() {
             topic.send_replace(News::Ended);
         }
         followed.streams.clear();
+        followed.scopes.clear();
     }
 
     /// The runtime takes no new commands. With a dispatcher, what is under way is still told.

@@ -34,7 +34,7 @@ struct Database {
     tables: Arc<Mutex<Tables>>,
     trouble: Arc<Mutex<Trouble>>,
     policy: FailurePolicy,
-    filter: EventFilter,
+    filter: ProjectionFilter,
 }
 
 impl Database {
@@ -62,7 +62,7 @@ impl Database {
 impl ExternalModel for Database {
     const NAME: &'static str = "database";
 
-    fn filter(&self) -> EventFilter {
+    fn filter(&self) -> ProjectionFilter {
         self.filter.clone()
     }
 
@@ -220,7 +220,7 @@ async fn what_its_filter_passes_over_moves_the_checkpoint_and_a_reset_begins_ane
     let store = Arc::new(MemoryStore::new());
     let runtime = start(&store).await;
     let database = Database {
-        filter: EventFilter::all().tenants(["globex"]),
+        filter: ProjectionFilter::all().tenants(["globex"]),
         ..Database::default()
     };
     let reference = runtime.project_external(database.clone()).await.unwrap();

@@ -9,6 +9,7 @@ use crate::command::RecordedCommand;
 use crate::error::{AppendError, InvalidAppend, ReadError};
 use crate::event_store::{BoxFuture, EventStore, Page, StreamQuery};
 use crate::journal::{JournalStore, options, queue};
+use crate::look_up::{self, Found, LookUp, LookUpBy};
 use crate::position::{Position, Version};
 use crate::stream_id::StreamId;
 
@@ -55,6 +56,19 @@ impl EventStore for JournalStore {
             return Some(Err(ReadError::Closed));
         }
         Some(self.reader.read_all(after, self.head(), limit))
+    }
+
+    fn look_up(&self, look_up: LookUp) -> BoxFuture<'_, Result<Found, ReadError>> {
+        match &look_up.by {
+            LookUpBy::Kind(_) | LookUpBy::Correlation(_) => {
+                let head = self.head();
+                self.blocking(move |reader| reader.look_up(look_up, head))
+            }
+            // They have their index, or need none.
+            LookUpBy::Stream(_) | LookUpBy::Everything => {
+                Box::pin(look_up::by_reading(self, look_up))
+            }
+        }
     }
 
     fn stream_version(&self, stream: &StreamId) -> BoxFuture<'_, Result<Version, ReadError>> {

@@ -53,7 +53,7 @@ use first_scan::scan_sealed_segments;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ReadOnlyJournal {
-    reader: Arc<JournalReader>,
+    pub(super) reader: Arc<JournalReader>,
     follower: Mutex<Follower>,
     head: watch::Sender<Position>,
     directory: PathBuf,

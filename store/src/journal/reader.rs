@@ -1,4 +1,5 @@
-//! Reading durable events back: `stream` reads one stream, `all` reads the events of all; what both need is here.
+//! Reading durable events back: `stream` reads one stream, `all` reads the events of all, `look_up` those that have
+//! something in common; what they need is here.
 
 use std::collections::VecDeque;
 use std::io;
@@ -21,10 +22,13 @@ use crate::stream_id::StreamId;
 
 mod all;
 mod command;
+mod facts;
+mod look_up;
 mod rescue;
 mod stream;
 
 use all::Stop;
+use facts::HeldFacts;
 use rescue::Rescue;
 
 /// A page holds no more than about this much payload (one event may take more).
@@ -45,6 +49,7 @@ pub(crate) struct JournalReader {
     stops: Mutex<VecDeque<Stop>>,
     names: Mutex<Names>,
     rescue: Rescue,
+    facts: HeldFacts,
 }
 
 /// What knows of the segments that are not in the live index.
@@ -89,6 +94,7 @@ impl JournalReader {
             stops: Mutex::default(),
             names: Mutex::default(),
             rescue: Rescue::default(),
+            facts: HeldFacts::default(),
         }
     }
 

@@ -32,6 +32,7 @@ use crate::bytes_io::Fields;
 use crate::clock::Timestamp;
 use crate::event::{Codec, Metadata, NewEvent, Payload, RecordedEvent};
 use crate::journal::names::Names;
+use crate::look_up::facts::EventFacts;
 use crate::position::{Position, Version};
 use crate::stream_id::StreamId;
 use crate::varint::{VARINT_BYTES_MAX, put_varint};
@@ -231,6 +232,28 @@ pub(crate) fn decode_place<'a>(content: &'a [u8]) -> Option<(StreamParts<'a>, Ve
     fields.bytes(1 + 1 + 1 + 2 + 8 + 16)?;
     let version = take_version(&mut fields)?;
     Some((StreamParts::decode(&mut fields)?, version))
+}
+
+/// What an event record is looked up by.
+pub(crate) fn decode_facts(content: &[u8]) -> Option<EventFacts<'_>> {
+    let mut fields = Fields::new(content);
+    if fields.u8()? != KIND_EVENT {
+        return None;
+    }
+    let flags = fields.u8()?;
+    fields.bytes(1 + 2 + 8 + 16)?;
+    take_version(&mut fields)?;
+    let stream = StreamParts::decode(&mut fields)?;
+    let event_type = short_text(&mut fields)?;
+    if flags & HAS_EFFECTIVE_AT != 0 {
+        fields.bytes(8)?;
+    }
+    Some(EventFacts {
+        tenant: stream.tenant,
+        aggregate_type: stream.aggregate_type,
+        event_type,
+        correlation_id: optional_id(flags & HAS_CORRELATION != 0, &mut fields)?,
+    })
 }
 
 fn take_version(fields: &mut Fields<'_>) -> Option<Version> {

@@ -101,6 +101,7 @@ impl Engine {
             Ok(Handles {
                 streams: tree(Table::Streams)?,
                 commands: tree(Table::Commands)?,
+                facts: tree(Table::Facts)?,
                 segments: tree(Table::Segments)?,
                 snapshots: tree(Table::Snapshots)?,
                 models: tree(Table::Models)?,

@@ -16,7 +16,7 @@ pub(crate) use samples::samples;
 use super::receipt::Slot;
 use super::value::seal;
 use super::{EventPlace, FramePlace, SegmentMark};
-use super::{commands, meta, models, segments, streams};
+use super::{commands, facts, meta, models, segments, streams};
 use crate::position::Position;
 
 /// Any key and value of the index, the read models and the receipt, with its checksum put right.
@@ -35,6 +35,7 @@ pub fn index_value(data: &[u8]) {
     match kind % 8 {
         0 if *kind >= 128 => commands::fuzzing::chunk(key, &sealed(key)),
         0 => streams::fuzzing::chunk(key, &sealed(key)),
+        1 if *kind >= 128 => facts::fuzzing::piece(&sealed(key)),
         1 => segments::fuzzing::mark(key, &sealed(key)),
         2 => segments::fuzzing::frames(key, &sealed(key)),
         3 => drop(meta::decode_identity(&sealed(b"identity"))),

@@ -297,6 +297,7 @@ impl Sidecar {
         self.flush()?;
         self.remove_streams_from(number)?;
         self.remove_commands_from(number)?;
+        self.remove_facts_from(number)?;
         self.flush()
     }
 

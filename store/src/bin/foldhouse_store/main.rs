@@ -12,6 +12,7 @@ use foldhouse_store::Until;
 
 mod backup;
 mod copying;
+mod events;
 mod progress;
 mod repair;
 mod restore;
@@ -19,7 +20,7 @@ mod verify;
 
 /// Upkeep of a foldhouse store.
 ///
-/// A store is a directory with a journal of events in it. `verify`, `backup` and `restore` never change the store that
+/// A store is a directory with a journal of events in it. `verify`, `backup`, `restore` and `events` never change the store that
 /// they read and may run while a program writes to it; `repair` needs the store to be closed.
 #[derive(Debug, Parser)]
 #[command(
@@ -96,6 +97,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print recorded events as JSON, one on each line; only reads, also beside a program that uses the store.
+    ///
+    /// Conditions of several kinds have to hold together. The payload is shown as it was recorded, or as hexadecimal
+    /// bytes if it is encrypted or no text. Opening reads the whole journal once.
+    Events(Box<events::Search>),
 }
 
 /// How a command ends, if it can be tried.
@@ -121,6 +127,7 @@ fn main() -> ExitCode {
             until,
             json,
         } => restore::run(&from, &to, until, json),
+        Command::Events(search) => events::run(&search),
     };
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

@@ -101,7 +101,7 @@ fn megabytes_per_second(report: &VerifyReport) -> f64 {
     megabytes / report.duration.as_secs_f64().max(1e-6)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a string does not fail.
         let _ = write!(text, "{byte:02x}");

@@ -11,6 +11,7 @@ use crate::error::{AppendError, Fault, ReadError};
 use crate::event_store::{BoxFuture, EventStore, Page, StreamQuery};
 use crate::journal::read_only::ReadOnlyJournal;
 use crate::journal::reader::JournalReader;
+use crate::look_up::{self, Found, LookUp, LookUpBy};
 use crate::position::{Position, Version};
 use crate::stream_id::StreamId;
 
@@ -60,6 +61,19 @@ impl EventStore for ReadOnlyJournal {
     ) -> BoxFuture<'_, Result<Page<Position>, ReadError>> {
         let head = self.head();
         self.blocking(move |reader| reader.read_all(after, head, limit))
+    }
+
+    fn look_up(&self, look_up: LookUp) -> BoxFuture<'_, Result<Found, ReadError>> {
+        match &look_up.by {
+            LookUpBy::Kind(_) | LookUpBy::Correlation(_) => {
+                let head = self.head();
+                self.blocking(move |reader| reader.look_up(look_up, head))
+            }
+            // They have their index, or need none.
+            LookUpBy::Stream(_) | LookUpBy::Everything => {
+                Box::pin(look_up::by_reading(self, look_up))
+            }
+        }
     }
 
     fn stream_version(&self, stream: &StreamId) -> BoxFuture<'_, Result<Version, ReadError>> {

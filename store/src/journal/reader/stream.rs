@@ -17,9 +17,9 @@ use crate::stream_id::StreamId;
 /// A page holds no more events than this: no record is so small that more would fit.
 const PAGE_EVENTS: usize = PAGE_BYTES / 32;
 /// Records that are no further apart than this are read together.
-const GAP_BYTES: u32 = 16 << 10;
+pub(super) const GAP_BYTES: u32 = 16 << 10;
 /// What is read behind the start of a run's last record in the hope that it ends there.
-const RECORD_GUESS_BYTES: usize = 1 << 10;
+pub(super) const RECORD_GUESS_BYTES: usize = 1 << 10;
 /// A length beyond this does not come from a record that was written.
 const RECORD_BYTES_MAX: usize = 1 << 30;
 
@@ -178,7 +178,11 @@ fn run_length(places: &[Place]) -> usize {
     1 + places.windows(2).take_while(|pair| is_near(pair)).count()
 }
 
-fn decode_record(record: &Bytes, position: Position, names: &mut Names) -> Option<RecordedEvent> {
+pub(super) fn decode_record(
+    record: &Bytes,
+    position: Position,
+    names: &mut Names,
+) -> Option<RecordedEvent> {
     let raw = RawRecord::next(&mut Fields::new(record))?;
     if !raw.is_intact(position) {
         return None;

@@ -7,6 +7,7 @@ use sled::{Db, Tree};
 pub(in crate::sidecar) enum Table {
     Streams,
     Commands,
+    Facts,
     Segments,
     Snapshots,
     Models,
@@ -14,9 +15,10 @@ pub(in crate::sidecar) enum Table {
 }
 
 impl Table {
-    pub(in crate::sidecar) const ALL: [Self; 6] = [
+    pub(in crate::sidecar) const ALL: [Self; 7] = [
         Self::Streams,
         Self::Commands,
+        Self::Facts,
         Self::Segments,
         Self::Snapshots,
         Self::Models,
@@ -27,6 +29,7 @@ impl Table {
         match self {
             Self::Streams => "streams",
             Self::Commands => "commands",
+            Self::Facts => "facts",
             Self::Segments => "segments",
             Self::Snapshots => "snapshots",
             Self::Models => "models",
@@ -40,6 +43,7 @@ pub(super) struct Handles {
     pub(super) database: Db,
     pub(super) streams: Tree,
     pub(super) commands: Tree,
+    pub(super) facts: Tree,
     pub(super) segments: Tree,
     pub(super) snapshots: Tree,
     pub(super) models: Tree,
@@ -51,6 +55,7 @@ impl Handles {
         match table {
             Table::Streams => &self.streams,
             Table::Commands => &self.commands,
+            Table::Facts => &self.facts,
             Table::Segments => &self.segments,
             Table::Snapshots => &self.snapshots,
             Table::Models => &self.models,

@@ -25,6 +25,7 @@ mod past;
 mod power;
 mod plain_text;
 mod processes;
+mod projections;
 mod read_only;
 mod readme;
 #[allow(dead_code, reason = "some of it only the child needs")]

@@ -26,6 +26,9 @@ pub(crate) struct Args {
     /// How many events are read back by replay (2,000,000 if not given) and by hydrate (10,000).
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub(crate) events: Option<u64>,
+    /// In how many parts replay reads them, each on a thread of its own; 1 for all on one.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) partitions: u32,
     /// Ends after this many calls in all, even if there is time left: for counts that are to be the same each time.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) calls: Option<u64>,
@@ -73,6 +76,7 @@ pub(crate) struct Plan {
     pub(crate) duration: Duration,
     pub(crate) aggregates: usize,
     pub(crate) events: u64,
+    pub(crate) partitions: u32,
     pub(crate) calls: Option<u64>,
     pub(crate) batch: usize,
     pub(crate) seed: u64,
@@ -110,6 +114,7 @@ impl Args {
             callers,
             duration: Duration::from_secs_f64(self.seconds),
             aggregates: aggregates as usize,
+            partitions: self.partitions,
             events: self.events.unwrap_or(match workload {
                 Workload::Hydrate => 10_000,
                 _ => 2_000_000,

@@ -17,15 +17,20 @@ pub(crate) async fn measure(bench: &Bench) -> Result<Report, Failure> {
     let meter = Meter::start()?;
     let runtime = bench.runtime().await?;
     let start = Instant::now();
-    let balances = runtime.project(Balances).await.map_err(fail)?;
+    let balances = runtime
+        .project_partitioned(Balances, bench.plan.partitions)
+        .await
+        .map_err(fail)?;
     balances.wait_for(head, DEADLINE).await.map_err(fail)?;
     let seconds = start.elapsed().as_secs_f64();
     let metered = meter.stop()?;
 
     let mut mismatches = 0;
     for (stream, expected_minor) in fill.streams.iter().zip(&fill.balances_minor) {
-        let found = balances.get(stream).map(|row| row.balance().minor_units());
-        if found != Some(i128::from(*expected_minor)) {
+        // One row, as all events of a stream are in one part.
+        let rows = balances.rows(stream);
+        let found = rows.first().map(|row| row.balance().minor_units());
+        if rows.len() > 1 || found != Some(i128::from(*expected_minor)) {
             mismatches += 1;
             eprintln!("mismatch: {stream}: the row says {found:?}, the events {expected_minor}");
         }

@@ -113,7 +113,9 @@
 //! - States that are kept: [`SnapshotPolicy`], [`AggregateRef::snapshots`].
 //! - Over time: timers ([`Decision::schedule`], [`Runtime::timers`]), and processes that react to events with commands to
 //!   other aggregates ([`ProcessManager`], [`Runtime::run_process`]).
-//! - Read models: [`Projection`], [`Table`], [`ProjectionRef`], [`ProjectionStatus`], [`FailurePolicy`].
+//! - Read models: [`Projection`], [`Table`], [`ProjectionRef`], [`ProjectionStatus`],
+//!   [`FailurePolicy`], [`PartitionedRef`]; in a database of
+//!   your own, [`ExternalModel`].
 //! - Events as they come: [`Subscription`] to one aggregate's, [`CategorySubscription`] to those of a type,
 //!   [`EventSubscription`] to those of an [`EventScope`], as they are recorded.
 //! - Searching what was recorded: [`Runtime::find_events`] with an [`EventQuery`] and [`EventCondition`]s.
@@ -232,10 +234,10 @@ pub use process::{
     STEP_NAME_BYTES_MAX, Settled, StartProcessError, StuckInstance, UnsettledCommand,
 };
 pub use projection::{
-    ControlError, DEAD_LETTERS_MAX, DeadLetter, FailurePolicy, IncidentKind, ParkedEvent,
-    ProjectError, Projection, ProjectionError, ProjectionFilter, ProjectionIncident, ProjectionRef,
-    ProjectionState, ProjectionStatus, ROW_BYTES_MAX, RebuildError, RebuildProgress, Table,
-    WaitError,
+    ControlError, DEAD_LETTERS_MAX, DeadLetter, ExternalModel, ExternalRef, FailurePolicy,
+    IncidentKind, PARTITIONS_MAX, ParkedEvent, PartitionedRef, ProjectError, Projection,
+    ProjectionError, ProjectionFilter, ProjectionIncident, ProjectionRef, ProjectionState,
+    ProjectionStatus, ROW_BYTES_MAX, RebuildError, RebuildProgress, Table, WaitError,
 };
 pub use query_error::QueryError;
 pub use refusal::{NotRecorded, Overloaded, PanickedIn, UnreadableStream};

@@ -15,7 +15,9 @@ use crate::options::{Options, RuntimeBuilder};
 use crate::outcome::{Outcome, OutcomeError, settled_outcome};
 use crate::parked::ParkedAggregate;
 use crate::process::{self, ProcessManager, ProcessRef, StartProcessError};
-use crate::projection::{self, ProjectError, Projection, ProjectionRef};
+use crate::projection::{
+    self, ExternalModel, ExternalRef, PartitionedRef, ProjectError, Projection, ProjectionRef,
+};
 use crate::residency::passivate_idle;
 use crate::shared::Shared;
 use crate::shutdown::{self, ShutdownIncomplete, ShutdownReport};
@@ -425,6 +427,33 @@ impl Runtime {
         projection: P,
     ) -> Result<ProjectionRef<P>, ProjectError> {
         projection::start(&self.owner.shared, projection).await
+    }
+
+    /// Starts a projection in so many parts, each with a thread, a table and a checkpoint of its own: the events of a stream
+    /// all go to one part, in their order. For models that one thread cannot keep up with.
+    ///
+    /// With another number of parts the model is made anew; what was kept in the old parts stays in the store.
+    ///
+    /// # Errors
+    /// See [`ProjectError`].
+    pub async fn project_partitioned<P: Projection>(
+        &self,
+        projection: P,
+        partitions: u32,
+    ) -> Result<PartitionedRef<P>, ProjectError> {
+        projection::start_partitioned(&self.owner.shared, projection, partitions).await
+    }
+
+    /// Starts a projection into a database of your own, whose transactions keep rows and checkpoint together: asks it how
+    /// far it goes, reads what is missing, and follows the journal from there.
+    ///
+    /// # Errors
+    /// See [`ProjectError`].
+    pub async fn project_external<E: ExternalModel>(
+        &self,
+        model: E,
+    ) -> Result<ExternalRef, ProjectError> {
+        projection::start_external(&self.owner.shared, model).await
     }
 
     /// Starts a process where it was: it is told of all events that it was not told of, and then of those that come. What

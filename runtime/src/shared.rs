@@ -12,7 +12,7 @@ use crate::directory::Directory;
 use crate::meters::Meters;
 use crate::once::Claims;
 use crate::options::Options;
-use crate::projection::AnyProjection;
+use crate::projection::{AnyProjection, Pages};
 use crate::residency::Residency;
 use crate::restarts::Restarts;
 use crate::subscription::Topics;
@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) restarts: Restarts,
     pub(crate) watchdog: Option<Watchdog>,
     pub(crate) topics: Topics,
+    /// What projections read.
+    pub(crate) pages: Pages,
     pub(crate) timers: Timers,
     /// The supervisor of all aggregate actors.
     pub(crate) supervisor: ActorCell,
@@ -83,6 +85,7 @@ impl Shared {
             options,
             directory,
             topics: Topics::default(),
+            pages: Pages::default(),
             supervisor,
             projection_supervisor,
             tokio: tokio::runtime::Handle::current(),

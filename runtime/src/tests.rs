@@ -23,6 +23,8 @@ mod once_stress;
 mod once_transactions;
 mod processes;
 mod projection_control;
+mod projection_external;
+mod projection_partitions;
 mod projection_parts;
 mod projection_rebuild;
 mod projections;

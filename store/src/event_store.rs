@@ -110,6 +110,17 @@ pub trait EventStore: Send + Sync + 'static {
         limit: usize,
     ) -> BoxFuture<'_, Result<Page<Position>, ReadError>>;
 
+    /// The same on the calling thread, which may be kept waiting for the disk; `None` from a store that reads in no such
+    /// way. For a reader with a thread of its own: what it has read it then finds in its caches.
+    fn read_all_here(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> Option<Result<Page<Position>, ReadError>> {
+        let _ = (after, limit);
+        None
+    }
+
     /// The durable version of a stream.
     fn stream_version(&self, stream: &StreamId) -> BoxFuture<'_, Result<Version, ReadError>>;
 

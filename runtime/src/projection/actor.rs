@@ -74,6 +74,7 @@ pub(super) async fn run<M: Model>(mut follower: Follower<M>) -> Option<M> {
             let Some(mut follower) = take(&follower) else {
                 return;
             };
+            follower.reader.has_thread();
             tracing::dispatcher::with_default(&listener, || tokio.block_on(follower.follow()));
             // What waits for it below finds the follower, and all that it holds, gone.
             let model = follower.model.take();

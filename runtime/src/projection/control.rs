@@ -7,7 +7,7 @@ use foldhouse_store::{BoxFuture, Clock, Position};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::beat::Beat;
-use super::error::ControlError;
+use super::error::{ControlError, WaitError};
 use super::progress::{Progress, State};
 use super::rebuild::Rebuilding;
 use super::status::{ProjectionState, ProjectionStatus};
@@ -125,6 +125,47 @@ impl Control {
         let (answer, answered) = oneshot::channel();
         self.tasks.send(task(answer)).await.map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())?
+    }
+
+    /// Waits until everything up to `position` is shown.
+    pub(super) async fn wait_for(
+        &self,
+        position: Position,
+        timeout: Duration,
+    ) -> Result<(), WaitError> {
+        let mut progress = self.progress.subscribe();
+        let reached = progress.wait_for(|progress| {
+            progress.position >= position
+                || progress.ended
+                || matches!(progress.state, State::Parked(_))
+        });
+        let reached = match tokio::time::timeout(timeout, reached).await {
+            // The sender is in `self`, so it cannot close; if it did, this is where it stands.
+            Ok(Ok(progress)) => progress.clone(),
+            _ => self.progress.borrow().clone(),
+        };
+        if reached.position >= position {
+            return Ok(());
+        }
+        let projection = self.name;
+        Err(match reached.state {
+            State::Parked(parked) => WaitError::Parked {
+                projection,
+                wanted: position,
+                parked,
+            },
+            _ if reached.ended => WaitError::Stopped {
+                projection,
+                wanted: position,
+                reached: reached.position,
+            },
+            _ => WaitError::TimedOut {
+                projection,
+                wanted: position,
+                reached: reached.position,
+                timeout,
+            },
+        })
     }
 
     pub(super) fn pause(&self) {

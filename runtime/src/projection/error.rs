@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use foldhouse_store::{Position, ReadError};
 
+use super::partitioned::PARTITIONS_MAX;
 use super::progress::ParkedEvent;
 use crate::event_codec::EventCodecError;
 
@@ -15,6 +16,20 @@ impl ProjectionError {
     #[must_use]
     pub fn new(what: impl Into<String>) -> Self {
         Self(what.into())
+    }
+}
+
+impl ProjectionError {
+    /// The same as `error`, with what caused it: for `map_err`.
+    #[must_use]
+    pub fn from_error(error: impl std::error::Error) -> Self {
+        let mut what = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            what = format!("{what}: {cause}");
+            source = cause.source();
+        }
+        Self(what)
     }
 }
 
@@ -63,6 +78,36 @@ pub enum ProjectError {
         name: &'static str,
         /// Why.
         error: ReadError,
+    },
+    /// There cannot be so many parts.
+    #[error("projection {name} cannot have {partitions} parts; it takes 1 to {PARTITIONS_MAX}")]
+    Partitions {
+        /// The projection.
+        name: &'static str,
+        /// How many were asked for.
+        partitions: u32,
+    },
+    /// The checkpoint of an external model could not be read.
+    #[error("the checkpoint of projection {name} could not be read: {error}")]
+    Checkpoint {
+        /// The projection.
+        name: &'static str,
+        /// Why, in the model's words.
+        error: String,
+    },
+    /// The checkpoint of an external model is ahead of the journal: an older copy of the journal was put back, or the
+    /// database belongs to another one. Put back the right one, or remove the model's rows and its checkpoint.
+    #[error(
+        "projection {name} has a checkpoint at {checkpoint}, and the journal ends at {head}: put back the right \
+         journal, or remove the model's rows and its checkpoint"
+    )]
+    AheadOfJournal {
+        /// The projection.
+        name: &'static str,
+        /// Its checkpoint.
+        checkpoint: Position,
+        /// The last event that is there.
+        head: Position,
     },
     /// The runtime shuts down.
     #[error("the projection {name} was not started: the runtime is shutting down")]

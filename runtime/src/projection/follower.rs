@@ -21,13 +21,16 @@ use super::start::Registration;
 use crate::meters::ProjectionMeters;
 use crate::shared::Shared;
 
+/// So many events are applied at a time; readers of the rows wait for no more than that.
+const STEP_EVENTS: usize = 1_024;
+
 /// What one projection's actor works with.
 pub(super) struct Follower<M: Model> {
     /// Gone when it is done.
     pub(super) model: Option<M>,
     control: Arc<Control>,
     shared: Arc<Shared>,
-    reader: Reader,
+    pub(super) reader: Reader,
     head: watch::Receiver<Position>,
     orders: watch::Receiver<Orders>,
     to_do: mpsc::Receiver<Task>,
@@ -68,7 +71,7 @@ impl<M: Model> Follower<M> {
         registration: Option<Arc<Registration>>,
     ) -> Self {
         let follower = Self {
-            reader: Reader::new(Arc::clone(&shared.store)),
+            reader: Reader::new(Arc::clone(&shared)),
             head: shared.store.watch_head(),
             orders: control.orders.subscribe(),
             to_do,
@@ -118,8 +121,9 @@ impl<M: Model> Follower<M> {
                 }
                 Ok(Stepped::AtHead) => {
                     self.failures = Failures::default();
-                    // This step may have come to the end that was ordered before it: no further order follows then.
-                    if !self.is_done() {
+                    // What was ordered during this step is known from here on, and no further order may follow: so it is
+                    // looked at whole.
+                    if !self.is_done() && !self.orders.borrow().paused {
                         self.wait_at_head(model).await;
                     }
                 }
@@ -170,13 +174,20 @@ impl<M: Model> Follower<M> {
         let page = self.reader.page(position).await;
         let page = page.map_err(|error| self.failure(&error.to_string()))?;
         let at_head = page.next.is_none();
-        if let Some(first) = page.events.first() {
-            self.control.beat.next_is(Some(first.recorded_at));
+        let mut todo = &*page.events;
+        loop {
+            let (now, later) = todo.split_at(todo.len().min(STEP_EVENTS));
+            let is_last = later.is_empty();
+            self.step_over(model, now, at_head && is_last).await?;
+            if is_last {
+                break;
+            }
+            // What is left of the page is read again.
+            if self.is_done() || self.orders.borrow().paused {
+                return Ok(Stepped::More);
+            }
+            todo = later;
         }
-        self.apply(model, &page.events, at_head)?;
-        let position = self.control.position();
-        let kept = model.keep(position, at_head).await;
-        kept.map_err(|error| self.failure(&error))?;
         Ok(if at_head {
             Stepped::AtHead
         } else {
@@ -184,13 +195,28 @@ impl<M: Model> Follower<M> {
         })
     }
 
-    fn apply(
+    async fn step_over(
         &mut self,
         model: &mut M,
         events: &[RecordedEvent],
         at_head: bool,
     ) -> Result<(), Failure> {
-        let applied = model.apply(events, &self.control.beat);
+        if let Some(first) = events.first() {
+            self.control.beat.next_is(Some(first.recorded_at));
+        }
+        self.apply(model, events, at_head).await?;
+        let position = self.control.position();
+        let kept = model.keep(position, at_head).await;
+        kept.map_err(|error| self.failure(&error))
+    }
+
+    async fn apply(
+        &mut self,
+        model: &mut M,
+        events: &[RecordedEvent],
+        at_head: bool,
+    ) -> Result<(), Failure> {
+        let applied = model.apply(events, &self.control.beat).await;
         let failed = applied.failed.as_ref();
         let failed_event = failed.and_then(|failed| events.get(failed.index));
         self.control
@@ -270,7 +296,7 @@ impl<M: Model> Follower<M> {
         if let Some(event) = event.filter(|_| model.policy().set_aside_max() > 0) {
             let now = self.shared.options.clock.now();
             let letter = DeadLetter::new(&event, &parked.error, attempts, now);
-            match model.set_aside(letter.clone()) {
+            match model.set_aside(letter.clone()).await {
                 Ok(()) => return self.went_on_without(model, &event, letter),
                 Err(why_not) => {
                     let error = format!("{}; it was not set aside: {why_not}", parked.error);

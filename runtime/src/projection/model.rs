@@ -17,7 +17,11 @@ pub(super) trait Model: Send + 'static {
     const BLOCKS: bool;
 
     /// Applies the events up to the first that fails.
-    fn apply(&mut self, events: &[RecordedEvent], beat: &Beat) -> Applied;
+    fn apply(
+        &mut self,
+        events: &[RecordedEvent],
+        beat: &Beat,
+    ) -> impl Future<Output = Applied> + Send;
 
     /// Makes durable what it is time for. The events up to `position` are applied.
     fn keep(
@@ -36,16 +40,24 @@ pub(super) trait Model: Send + 'static {
     fn reset(&mut self) -> impl Future<Output = Result<(), String>> + Send;
 
     /// Goes on without an event.
-    fn set_aside(&mut self, letter: DeadLetter) -> Result<(), String>;
+    fn set_aside(&mut self, letter: DeadLetter) -> impl Future<Output = Result<(), String>> + Send;
 
-    /// What is set aside, in order.
+    /// What is set aside, in order, as far as it is known here.
     fn dead_letters(&self) -> Vec<Position>;
 
+    /// Whether this event may be set aside.
+    fn may_have_set_aside(&self, position: Position) -> bool {
+        self.dead_letters().contains(&position)
+    }
+
     /// Applies an event that is set aside; if that works it is no more.
-    fn apply_dead_letter(&mut self, event: &RecordedEvent) -> Result<(), String>;
+    fn apply_dead_letter(
+        &mut self,
+        event: &RecordedEvent,
+    ) -> impl Future<Output = Result<(), String>> + Send;
 
     /// Forgets an event that is set aside. False if it is not.
-    fn discard(&mut self, position: Position) -> Result<bool, String>;
+    fn discard(&mut self, position: Position) -> bool;
 
     /// Takes the model that was made beside this one, which shows the events up to `position`; gives how far it shows them.
     fn take_rebuilt(

@@ -183,8 +183,7 @@ async fn make<P: Projection>(
         (place.side, place.generation),
     );
     let commits = Commits::staged(Arc::clone(&shared.store), place);
-    let store = Arc::clone(&shared.store);
-    let model = TableModel::new(Arc::new(new_live), store, commits, partition);
+    let model = TableModel::new(Arc::new(new_live), shared, commits, partition);
     live.control.rebuilding.runs(&control);
     // Behind this it is known there, and ends with the live one.
     if live.control.is_ending() {

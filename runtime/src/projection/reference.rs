@@ -1,5 +1,5 @@
 use std::borrow::Borrow;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, RwLockReadGuard, Weak};
 use std::time::Duration;
 
 use foldhouse_store::{Clock, Position, Store};
@@ -7,9 +7,9 @@ use foldhouse_store::{Clock, Position, Store};
 use super::control::{Letters, Task};
 use super::dead_letter::DeadLetter;
 use super::error::{ControlError, RebuildError, WaitError};
-use super::live::Live;
-use super::progress::State;
+use super::live::{Live, Rows};
 use super::rebuild::rebuild;
+use super::slot::Partition;
 use super::status::ProjectionStatus;
 use super::{Projection, TableOf};
 use crate::shared::Shared;
@@ -20,15 +20,21 @@ pub struct ProjectionRef<P: Projection> {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     shared: Weak<Shared>,
+    partition: Option<Partition>,
 }
 
 impl<P: Projection> ProjectionRef<P> {
-    pub(super) fn new(live: Arc<Live<P>>, shared: &Arc<Shared>) -> Self {
+    pub(super) fn new(
+        live: Arc<Live<P>>,
+        shared: &Arc<Shared>,
+        partition: Option<Partition>,
+    ) -> Self {
         Self {
             live,
             store: Arc::clone(&shared.store),
             clock: Arc::clone(&shared.options.clock),
             shared: Arc::downgrade(shared),
+            partition,
         }
     }
 
@@ -52,6 +58,11 @@ impl<P: Projection> ProjectionRef<P> {
     /// The same, or `None` if events are just being applied.
     pub fn try_read<R>(&self, read: impl FnOnce(&TableOf<P>) -> R) -> Option<R> {
         Some(read(&self.live.try_read()?.table))
+    }
+
+    /// The rows, locked against changes.
+    pub(super) fn lock(&self) -> RwLockReadGuard<'_, Rows<P>> {
+        self.live.read()
     }
 
     /// Whether the runtime is shutting it down.
@@ -79,39 +90,7 @@ impl<P: Projection> ProjectionRef<P> {
     /// # Errors
     /// [`WaitError`]: it is slower than `timeout`, is parked, or has stopped.
     pub async fn wait_for(&self, position: Position, timeout: Duration) -> Result<(), WaitError> {
-        let mut progress = self.live.control.progress.subscribe();
-        let reached = progress.wait_for(|progress| {
-            progress.position >= position
-                || progress.ended
-                || matches!(progress.state, State::Parked(_))
-        });
-        let reached = match tokio::time::timeout(timeout, reached).await {
-            // The sender is in `self.live`, so it cannot close; if it did, this is where it stands.
-            Ok(Ok(progress)) => progress.clone(),
-            _ => self.live.control.progress.borrow().clone(),
-        };
-        if reached.position >= position {
-            return Ok(());
-        }
-        let projection = P::NAME;
-        Err(match reached.state {
-            State::Parked(parked) => WaitError::Parked {
-                projection,
-                wanted: position,
-                parked,
-            },
-            _ if reached.ended => WaitError::Stopped {
-                projection,
-                wanted: position,
-                reached: reached.position,
-            },
-            _ => WaitError::TimedOut {
-                projection,
-                wanted: position,
-                reached: reached.position,
-                timeout,
-            },
-        })
+        self.live.control.wait_for(position, timeout).await
     }
 
     /// Lets it rest, once the page is done that it is at. What it has is kept, its rows stay readable, and its lag grows.
@@ -151,7 +130,7 @@ impl<P: Projection> ProjectionRef<P> {
         let Some(shared) = self.shared.upgrade() else {
             return Err(stopped);
         };
-        let made = tokio::spawn(rebuild(shared, Arc::clone(&self.live), None));
+        let made = tokio::spawn(rebuild(shared, Arc::clone(&self.live), self.partition));
         made.await.unwrap_or(Err(stopped))
     }
 
@@ -212,6 +191,7 @@ impl<P: Projection> Clone for ProjectionRef<P> {
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock),
             shared: Weak::clone(&self.shared),
+            partition: self.partition,
         }
     }
 }

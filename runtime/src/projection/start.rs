@@ -30,7 +30,7 @@ pub(crate) async fn start<P: Projection>(
     let live = Arc::clone(&loaded.live);
     registration.register(Arc::clone(&live.control) as Arc<dyn AnyProjection>)?;
     loaded.start(shared, registration).await?;
-    Ok(ProjectionRef::new(live, shared))
+    Ok(ProjectionRef::new(live, shared, None))
 }
 
 /// A projection, or a part of one, that is loaded and does not run yet.
@@ -55,16 +55,15 @@ pub(super) async fn prepare<P: Projection>(
     let place = (loaded.place.side, loaded.place.generation);
     let live = Arc::new(Live::new(projection, loaded.rows, Arc::new(control), place));
     let commits = Commits::new(Arc::clone(&shared.store), loaded.place, position);
-    let model = TableModel::new(
-        Arc::clone(&live),
-        Arc::clone(&shared.store),
-        commits,
-        partition,
-    );
+    let model = TableModel::new(Arc::clone(&live), shared, commits, partition);
     Ok(Prepared { live, model, to_do })
 }
 
 impl<P: Projection> Prepared<P> {
+    pub(super) fn partition(&self) -> Option<Partition> {
+        self.model.partition
+    }
+
     pub(super) async fn start(
         self,
         shared: &Arc<Shared>,

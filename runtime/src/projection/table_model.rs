@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use foldhouse_store::{Position, RecordedEvent, Store};
+use foldhouse_store::{Clock, Position, RecordedEvent, Store};
 
 use super::Projection;
 use super::apply::{Selection, apply};
@@ -14,6 +14,7 @@ use super::model::{Applied, Model};
 use super::policy::FailurePolicy;
 use super::progress::ParkedEvent;
 use super::slot::{Partition, Side, store_name};
+use crate::shared::Shared;
 
 /// Events of one read while a model that was made beside comes up with the live one.
 const CATCH_UP_EVENTS: usize = 1_024;
@@ -22,6 +23,7 @@ const CATCH_UP_EVENTS: usize = 1_024;
 pub(super) struct TableModel<P: Projection> {
     pub(super) live: Arc<Live<P>>,
     pub(super) store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
     pub(super) commits: Commits,
     pub(super) partition: Option<Partition>,
     selection: Selection,
@@ -31,7 +33,7 @@ pub(super) struct TableModel<P: Projection> {
 impl<P: Projection> TableModel<P> {
     pub(super) fn new(
         live: Arc<Live<P>>,
-        store: Arc<dyn Store>,
+        shared: &Shared,
         commits: Commits,
         partition: Option<Partition>,
     ) -> Self {
@@ -39,7 +41,8 @@ impl<P: Projection> TableModel<P> {
             selection: Selection::new(live.projection.filter(), partition),
             policy: live.projection.failure_policy(),
             live,
-            store,
+            store: Arc::clone(&shared.store),
+            clock: Arc::clone(&shared.options.clock),
             commits,
             partition,
         }
@@ -66,12 +69,18 @@ impl<P: Projection> TableModel<P> {
                 usize::try_from(missing).map_or(CATCH_UP_EVENTS, |m| m.min(CATCH_UP_EVENTS));
             let page = self.store.read_all(shown, limit).await;
             let page = page.map_err(|error| error.to_string())?;
-            let applied = self.apply(&page.events, &Beat::new());
+            let applied = self.apply(&page.events, &Beat::new()).await;
             if let Some(failed) = applied.failed {
-                let event = page.events.get(failed.index);
-                let parked =
-                    event.map(|event| ParkedEvent::before(event, &failed.error).to_string());
-                return Err(parked.unwrap_or(failed.error));
+                let Some(event) = page.events.get(failed.index) else {
+                    return Err(failed.error);
+                };
+                if !failed.is_events_fault || self.policy.set_aside_max() == 0 {
+                    return Err(ParkedEvent::before(event, failed.error).to_string());
+                }
+                let letter = DeadLetter::new(event, &failed.error, 1, self.clock.now());
+                self.set_aside(letter).await?;
+                shown = event.position;
+                continue;
             }
             match applied.shown {
                 Some((position, _)) => shown = position,
@@ -90,7 +99,7 @@ impl<P: Projection> Model for TableModel<P> {
     }
 
     /// Readers see the rows before all of the events, or behind.
-    fn apply(&mut self, events: &[RecordedEvent], beat: &Beat) -> Applied {
+    async fn apply(&mut self, events: &[RecordedEvent], beat: &Beat) -> Applied {
         let live = &*self.live;
         let mut rows = live.write();
         let table = &mut rows.table;
@@ -125,7 +134,7 @@ impl<P: Projection> Model for TableModel<P> {
         Ok(())
     }
 
-    fn set_aside(&mut self, letter: DeadLetter) -> Result<(), String> {
+    async fn set_aside(&mut self, letter: DeadLetter) -> Result<(), String> {
         let mut rows = self.live.write();
         let limit = self.policy.set_aside_max();
         if rows.letters.len() >= limit {
@@ -140,7 +149,7 @@ impl<P: Projection> Model for TableModel<P> {
         letters.iter().map(|letter| letter.position).collect()
     }
 
-    fn apply_dead_letter(&mut self, event: &RecordedEvent) -> Result<(), String> {
+    async fn apply_dead_letter(&mut self, event: &RecordedEvent) -> Result<(), String> {
         let live = &*self.live;
         let mut rows = live.write();
         let events = std::slice::from_ref(event);
@@ -167,8 +176,8 @@ impl<P: Projection> Model for TableModel<P> {
         }
     }
 
-    fn discard(&mut self, position: Position) -> Result<bool, String> {
-        Ok(self.live.write().letters.remove(position))
+    fn discard(&mut self, position: Position) -> bool {
+        self.live.write().letters.remove(position)
     }
 
     async fn take_rebuilt(&mut self, position: Position) -> Result<Position, String> {

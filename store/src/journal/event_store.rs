@@ -47,6 +47,17 @@ impl EventStore for JournalStore {
         self.blocking(move |reader| reader.read_all(after, head, limit))
     }
 
+    fn read_all_here(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> Option<Result<Page<Position>, ReadError>> {
+        if self.reader.is_closed() {
+            return Some(Err(ReadError::Closed));
+        }
+        Some(self.reader.read_all(after, self.head(), limit))
+    }
+
     fn look_up(&self, look_up: LookUp) -> BoxFuture<'_, Result<Found, ReadError>> {
         match &look_up.by {
             LookUpBy::Kind(_) | LookUpBy::Correlation(_) => {

@@ -61,10 +61,9 @@ impl<M: Model> Follower<M> {
     }
 
     fn letters(&self, model: &M, letters: Letters) -> Result<Vec<Position>, ControlError> {
-        let all = model.dead_letters();
         match letters {
-            Letters::All => Ok(all),
-            Letters::At(position) if all.contains(&position) => Ok(vec![position]),
+            Letters::All => Ok(model.dead_letters()),
+            Letters::At(position) if model.may_have_set_aside(position) => Ok(vec![position]),
             Letters::At(position) => Err(ControlError::NoDeadLetter {
                 projection: self.control.name,
                 position,
@@ -86,7 +85,7 @@ impl<M: Model> Follower<M> {
             let Some(event) = page.events.first() else {
                 continue;
             };
-            match model.apply_dead_letter(event) {
+            match model.apply_dead_letter(event).await {
                 Ok(()) => applied += 1,
                 Err(error) => {
                     first_error.get_or_insert(ControlError::StillFailing {
@@ -101,12 +100,9 @@ impl<M: Model> Follower<M> {
     }
 
     async fn discard(&mut self, model: &mut M, letters: Letters) -> Result<usize, ControlError> {
-        let projection = self.control.name;
         let mut discarded = 0;
         for position in self.letters(model, letters)? {
-            let was_there = model.discard(position);
-            discarded +=
-                usize::from(was_there.map_err(|error| ControlError::Failed { projection, error })?);
+            discarded += usize::from(model.discard(position));
         }
         self.keep_letters(model).await?;
         Ok(discarded)

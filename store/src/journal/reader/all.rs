@@ -19,6 +19,9 @@ const STOPS_MAX: usize = 64;
 /// Recent frames taken in one page.
 const RECENT_FRAMES_MAX: usize = 64;
 
+/// Room for so many events is made at once; few pages take more.
+const RESERVED_EVENTS_MAX: usize = 1_024;
+
 /// How many of these places come with what was read behind them.
 const HELD_MAX: usize = 8;
 
@@ -96,6 +99,10 @@ impl JournalReader {
         if page.is_full() {
             return Ok(page.finish(after));
         }
+        // At once: events are large, and would be moved again and again.
+        let there = usize::try_from(head.get().saturating_sub(after.get())).unwrap_or(usize::MAX);
+        page.events
+            .reserve_exact(there.min(limit).min(RESERVED_EVENTS_MAX));
         for frame in self.recent.since(page.next, RECENT_FRAMES_MAX) {
             let start = Within {
                 offset_in_body: 0,

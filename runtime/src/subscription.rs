@@ -86,8 +86,9 @@ impl<A: Aggregate> Subscription<A> {
         self.events.in_memory()
     }
 
-    /// The next event; waits until there is one. A recorded event that is several today gives them one after the other, with
-    /// the same version; one that is none today is passed over. `None` when the runtime has shut down and every event was given.
+    /// The next event; waits until there is one. A recorded event that is several today gives them one after the other,
+    /// with the same version; one that is none today is passed over. `None` when the runtime has shut down and every
+    /// event was given.
     ///
     /// Dropping the future loses nothing: the next call gives the same event.
     ///

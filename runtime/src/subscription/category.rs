@@ -35,8 +35,8 @@ impl<A: Aggregate> CategorySubscription<A> {
         }
     }
 
-    /// The next event; waits until there is one. A recorded event that is several today gives them one after the other; one
-    /// that is none today is passed over. `None` when the runtime has shut down and every event was given.
+    /// The next event; waits until there is one. A recorded event that is several today gives them one after the other;
+    /// one that is none today is passed over. `None` when the runtime has shut down and every event was given.
     ///
     /// # Errors
     /// See [`SubscriptionError`]. The subscription stands before the event: the next call tries it again.

@@ -81,6 +81,7 @@
 )]
 
 mod currency;
+mod decimal;
 mod memo;
 mod money;
 mod total;
@@ -89,7 +90,10 @@ mod ledger;
 
 mod inventory;
 
+pub mod plain_text;
+
 pub use currency::{Currency, UnknownCurrency};
+pub use decimal::{DECIMALS_MAX, Decimal, DecimalError};
 pub use inventory::{
     Adjust, AdjustRejection, AdjustmentReason, InventoryEvent, InventoryItem,
     OPEN_RESERVATIONS_MAX, Quantity, Receive, ReceiveRejection, Release, ReleaseRejection,

@@ -2,7 +2,7 @@ mod once;
 
 use std::sync::Arc;
 
-use foldhouse_store::{StreamId, Version};
+use foldhouse_store::{ReadError, StreamId, Version};
 use tokio::sync::oneshot;
 use tracing::Instrument;
 use tracing::field::Empty;
@@ -20,6 +20,7 @@ use crate::refusal::{NotRecorded, Refusal};
 use crate::slot::Slot;
 use crate::subscription::Subscription;
 use crate::temporal::Past;
+use crate::timer::{PendingTimer, pending_timers_of};
 use crate::work::{CommandOutcome, CommandWork, QueryWork};
 
 /// A handle on one aggregate of a [`Runtime`](crate::Runtime): the way to send it commands and to ask about its state.
@@ -236,6 +237,15 @@ impl<A: Aggregate> AggregateRef<A> {
     pub async fn version(&self) -> Result<Version, QueryError> {
         self.ask(|_state, version| version, QueryOptions::new())
             .await
+    }
+
+    /// The aggregate's timers that have not fired yet, in the order of their names; the first 1,000 if there are more. It
+    /// shows everything that was durable when it is called.
+    ///
+    /// # Errors
+    /// [`ReadError`]: the store cannot be read.
+    pub async fn timers(&self) -> Result<Vec<PendingTimer>, ReadError> {
+        pending_timers_of(&self.slot.shared, self.stream()).await
     }
 
     /// Lets the aggregate try again if it is parked ([`CommandError::Parked`]), and forgets its failures. True if it was.

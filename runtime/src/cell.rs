@@ -22,6 +22,7 @@ use crate::meters::Sampling;
 use crate::refusal::{PanickedIn, panic_message};
 use crate::slot::Slot;
 use crate::snapshots::SnapshotJob;
+use crate::timer::{ChangedTimers, KnownTimers};
 use crate::transaction::Borrower;
 
 /// Events as they go to the store.
@@ -46,6 +47,7 @@ pub(crate) struct Cell<A: Aggregate> {
     /// Where payloads are written before their length is known.
     scratch: Vec<u8>,
     sampling: Sampling,
+    timers: KnownTimers,
     /// Who gets the aggregate lent next, before its actor does anything else.
     borrower: Option<Borrower<A>>,
 }
@@ -61,6 +63,7 @@ impl<A: Aggregate> Cell<A> {
             event_ids: EventIds::of(&slot.stream),
             scratch: Vec::new(),
             sampling: Sampling::default(),
+            timers: KnownTimers::since(slot.shared.store.head()),
             borrower: None,
             slot,
         }
@@ -165,6 +168,16 @@ impl<A: Aggregate> Cell<A> {
         Ok(())
     }
 
+    pub(crate) fn timers(&self) -> &KnownTimers {
+        &self.timers
+    }
+
+    /// Takes in what a decision that is about to be applied changes about the aggregate's timers.
+    pub(crate) fn note_timers(&mut self, changes: ChangedTimers) {
+        let durable_head = self.is_durable().then(|| self.store().head());
+        self.timers.note(changes, durable_head);
+    }
+
     /// Applies the events to the state. After a panic the state is worth nothing and the actor has to end.
     pub(crate) fn apply(&mut self, events: &[A::Event]) -> Result<(), String> {
         // Unwind safe: on a panic the state is thrown away.
@@ -188,10 +201,20 @@ impl<A: Aggregate> Cell<A> {
         &self,
         events: Encoded,
         stamp: Option<Box<CommandStamp>>,
+        timers: Option<Box<StreamAppend>>,
         settled: OnSettled,
     ) -> Result<(), Ended> {
         let before = self.version.get().saturating_sub(events.len() as u64);
-        let append = self.append(Version::new(before), events, stamp);
+        let mut append = self.append(Version::new(before), events, stamp);
+        let Some(timers) = timers else {
+            return self.unless_refused(self.store().submit(append, settled));
+        };
+        append.streams.push(*timers);
+        let shared = Arc::clone(&self.slot.shared);
+        let settled: OnSettled = Box::new(move |outcome| {
+            settled(outcome);
+            shared.timers.changed();
+        });
         self.unless_refused(self.store().submit(append, settled))
     }
 

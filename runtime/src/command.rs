@@ -5,6 +5,7 @@ use smallvec::{SmallVec, smallvec};
 use uuid::Uuid;
 
 use crate::aggregate::Aggregate;
+use crate::timer::{TimedCommand, TimerChange, TimerChanges};
 
 /// Something that an aggregate can be asked to do, with its own reply and its own rejection.
 pub trait Command: Send + 'static {
@@ -41,6 +42,9 @@ pub struct Decision<Event, Reply> {
     pub events: SmallVec<[Event; 1]>,
     /// The reply.
     pub reply: Reply,
+    /// Boxed, because most decisions change none.
+    #[allow(clippy::box_collection, reason = "it is moved with every decision")]
+    pub(crate) timers: Option<Box<TimerChanges>>,
 }
 
 impl<Event, Reply> Decision<Event, Reply> {
@@ -49,6 +53,7 @@ impl<Event, Reply> Decision<Event, Reply> {
         Self {
             events: smallvec![event],
             reply,
+            timers: None,
         }
     }
 
@@ -57,6 +62,7 @@ impl<Event, Reply> Decision<Event, Reply> {
         Self {
             events: events.into_iter().collect(),
             reply,
+            timers: None,
         }
     }
 
@@ -65,7 +71,101 @@ impl<Event, Reply> Decision<Event, Reply> {
         Self {
             events: SmallVec::new(),
             reply,
+            timers: None,
         }
+    }
+
+    /// The same decision, and at the time `at` the aggregate is sent `command`.
+    ///
+    /// The timer is recorded by the append of the decision's events, so it is there exactly if they are, and outlives any
+    /// restart. It fires once, not before `at` by the runtime's clock: its command is decided on the aggregate's turn, and
+    /// the append of what it decides says that the timer has fired, also if the domain rejects it. Timers of one aggregate
+    /// fire in the order of their times, and in the order in which they were scheduled if these are equal; one that has to
+    /// be tried again does not hold up the next.
+    ///
+    /// `name` is one of the aggregate's own; a pending timer of this name is replaced. The decision must have an event,
+    /// and register the command where the runtime is set up
+    /// ([`RuntimeBuilder::timed_command`](crate::RuntimeBuilder::timed_command)).
+    ///
+    /// ```
+    /// # use foldhouse::*;
+    /// # use std::time::Duration;
+    /// # #[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
+    /// # struct Hold { open: bool }
+    /// # #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    /// # enum HoldEvent { Placed { until: Timestamp }, Expired }
+    /// # impl Aggregate for Hold {
+    /// #     const TYPE: &'static str = "hold";
+    /// #     type Event = HoldEvent;
+    /// #     fn apply(&mut self, event: &HoldEvent) { self.open = matches!(event, HoldEvent::Placed { .. }); }
+    /// # }
+    /// struct Place {
+    ///     until: Timestamp,
+    /// }
+    ///
+    /// impl Command for Place {
+    ///     type Aggregate = Hold;
+    ///     type Reply = ();
+    ///     type Rejection = Never;
+    ///     fn decide(&self, _: &Hold, _: &CommandContext) -> Decided<Self> {
+    ///         let placed = HoldEvent::Placed { until: self.until };
+    ///         Ok(Decision::event(placed, ()).schedule("expiry", self.until, Expire))
+    ///     }
+    /// }
+    ///
+    /// #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    /// struct Expire;
+    ///
+    /// impl Command for Expire {
+    ///     type Aggregate = Hold;
+    ///     type Reply = ();
+    ///     type Rejection = Never;
+    ///     fn decide(&self, _: &Hold, _: &CommandContext) -> Decided<Self> {
+    ///         Ok(Decision::event(HoldEvent::Expired, ()))
+    ///     }
+    /// }
+    ///
+    /// impl IdempotentCommand for Expire {
+    ///     const NAME: &'static str = "expire";
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = std::sync::Arc::new(MemoryStore::new());
+    /// let runtime = Runtime::builder(store).timed_command::<Expire>().start().await?;
+    /// let hold = runtime.aggregate::<Hold>("acme", "1")?;
+    /// hold.send(Place { until: SystemClock.now() }).await?;
+    /// runtime.fire_due_timers().await;
+    /// assert!(!hold.query(|hold| hold.open).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn schedule<C>(
+        mut self,
+        name: impl Into<std::sync::Arc<str>>,
+        at: Timestamp,
+        command: C,
+    ) -> Self
+    where
+        C: TimedCommand<Aggregate: Aggregate<Event = Event>>,
+    {
+        let change = TimerChange::schedule(name.into(), at, &command);
+        self.timers.get_or_insert_default().push(change);
+        self
+    }
+
+    /// The same decision, and the aggregate's pending timer of this name, if there is one, will not fire. A decision must
+    /// have an event for that, too.
+    pub fn cancel(mut self, name: impl Into<std::sync::Arc<str>>) -> Self {
+        let change = TimerChange::Cancel { name: name.into() };
+        self.timers.get_or_insert_default().push(change);
+        self
+    }
+
+    /// The timers that it schedules and cancels, in order.
+    #[must_use]
+    pub fn timers(&self) -> &[TimerChange] {
+        self.timers.as_deref().map_or(&[], Vec::as_slice)
     }
 }
 

@@ -7,6 +7,7 @@ use crate::event_codec::EventCodecError;
 use crate::outcome::OutcomeError;
 use crate::parked::ParkedAggregate;
 use crate::refusal::{NotRecorded, Overloaded, PanickedIn, Refusal, UnreadableStream};
+use crate::timer::{TIMER_NAME_BYTES_MAX, TIMERS_PER_DECISION_MAX};
 
 /// Why a command did not take effect, sorted by what the caller can do. `R` is the command's own rejection.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -130,10 +131,37 @@ pub enum InvalidEvents {
     /// The store refuses them.
     #[error(transparent)]
     Append(#[from] InvalidAppend),
+    /// A decision schedules or cancels a timer and has no events. Record one that says so: an aggregate's state must tell
+    /// what it waits for.
+    #[error("a decision of {stream} changes timers and records no event that says so; give it one")]
+    TimersWithoutEvents {
+        /// The stream.
+        stream: StreamId,
+    },
+    /// A timer's name is empty, too long, or has control characters.
+    #[error(
+        "the name of a timer of {stream} takes {bytes} bytes; it takes 1 to {TIMER_NAME_BYTES_MAX}, without control characters"
+    )]
+    TimerName {
+        /// The stream.
+        stream: StreamId,
+        /// The length of the name.
+        bytes: usize,
+    },
+    /// A decision changes too many timers.
+    #[error(
+        "a decision of {stream} changes {changes} timers; the limit is {TIMERS_PER_DECISION_MAX}"
+    )]
+    TooManyTimers {
+        /// The stream.
+        stream: StreamId,
+        /// How many it changes.
+        changes: usize,
+    },
     /// What a command that takes effect once is recorded with cannot be written down.
     #[error("the {what} cannot be written down: {error}")]
     Unwritable {
-        /// What: `command` or `reply`.
+        /// What: `command`, `reply` or `command of a timer`.
         what: &'static str,
         /// Why not.
         error: String,

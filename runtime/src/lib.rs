@@ -111,11 +111,11 @@
 //! - Its answers when something fails: [`CommandError`], [`QueryError`], sorted by what the caller can do.
 //! - `simulation` (a feature): your aggregates under random schedules, crashes and torn writes, from a seed.
 //! - Read models: [`Projection`], [`Table`], [`ProjectionRef`], [`ProjectionStatus`], [`FailurePolicy`].
-//! - Events as they come: [`Subscription`] to one aggregate's, [`CategorySubscription`] to those of a type,
-//!   [`EventSubscription`] to those of an [`EventScope`], as they are recorded.
-//! - Searching what was recorded: [`Runtime::find_events`] with an [`EventQuery`] and [`EventCondition`]s.
 //! - The past: [`AggregateRef::past`] and [`Past`] answer as of a version, a recorded or an effective time ([`AsOf`]), with
 //!   each change and its cause; [`read_model_at`] for read models; [`differences`] between any two states.
+//! - Events as they come: [`Subscription`] to one aggregate's, [`CategorySubscription`] to those of a type,
+//!   [`EventSubscription`] to those of an [`EventScope`], as they are recorded.
+//! - Searching what was recorded: [`Runtime::find_events`] with an [`EventQuery`] and an [`EventFilter`].
 //! - What it measures: [`runtime_metrics`], [`projection_metrics`], [`journal_metrics`]; spans and events by `tracing`.
 //! - [`semantics`]: order, durability and failure on one page.
 #![warn(
@@ -176,6 +176,7 @@ mod snapshots;
 mod state_schema;
 mod supervisor;
 mod sync;
+mod timer;
 mod transaction;
 mod watchdog;
 mod work;
@@ -210,8 +211,8 @@ pub use event_codec::{
 };
 pub use event_id::event_id;
 pub use event_query::{
-    CursorKey, CursorKeys, EVENT_CONDITION_DEPTH_MAX, EVENT_CONDITIONS_MAX,
-    EVENT_QUERY_EXAMINED_MAX, EVENT_QUERY_LIMIT_MAX, EventCondition, EventCursor, EventOrder,
+    CursorKey, CursorKeys, EVENT_FILTER_CONDITIONS_MAX, EVENT_FILTER_DEPTH_MAX,
+    EVENT_QUERY_EXAMINED_MAX, EVENT_QUERY_LIMIT_MAX, EventCursor, EventFilter, EventOrder,
     EventPage, EventQuery, EventQueryError,
 };
 pub use idempotent_command::IdempotentCommand;
@@ -220,8 +221,8 @@ pub use options::{RuntimeBuilder, WhenFull};
 pub use outcome::{Outcome, OutcomeError};
 pub use parked::ParkedAggregate;
 pub use projection::{
-    ControlError, DEAD_LETTERS_MAX, DeadLetter, EventFilter, FailurePolicy, IncidentKind,
-    ParkedEvent, ProjectError, Projection, ProjectionError, ProjectionIncident, ProjectionRef,
+    ControlError, DEAD_LETTERS_MAX, DeadLetter, FailurePolicy, IncidentKind, ParkedEvent,
+    ProjectError, Projection, ProjectionError, ProjectionFilter, ProjectionIncident, ProjectionRef,
     ProjectionState, ProjectionStatus, ROW_BYTES_MAX, RebuildError, RebuildProgress, Table,
     WaitError,
 };
@@ -239,6 +240,10 @@ pub use temporal::{
     Evidence, FieldValue, HISTORY_PAGE_CHANGES_MAX, HistoryCursor, HistoryPage, HistoryQuery, Past,
     PastError, REORDERED_BYTES_MAX, REORDERED_EVENTS_MAX, ReadModelAt, ReadModelError, StateAt,
     StatesCompared, UnserializableState, differences, position_recorded_by, read_model_at,
+};
+pub use timer::{
+    PendingTimer, TIMER_COMMAND_BYTES_MAX, TIMER_NAME_BYTES_MAX, TIMERS_PER_DECISION_MAX,
+    TimedCommand, TimerChange, TimerCursor, TimerPage, is_timer_record,
 };
 pub use transaction::{
     Condition, IdempotentSteps, Step, Steps, TRANSACTION_AGGREGATES_MAX, Transacted,

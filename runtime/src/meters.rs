@@ -54,6 +54,16 @@ meters! {
         "Actors that ended before their time: on a panic of the domain's, or an append that failed";
     restarts: Counter, "foldhouse_restarts_total", Count,
         "Actors that were started again because work was waiting";
+    timers_pending: Gauge, "foldhouse_timers_pending", Count,
+        "Timers that have not fired yet";
+    timers_fired: Counter, "foldhouse_timers_fired_total", Count,
+        "Timers whose command took effect";
+    timers_rejected: Counter, "foldhouse_timers_rejected_total", Count,
+        "Timers whose command a rule of the domain forbade";
+    timers_late_seconds: Histogram, "foldhouse_timers_late_seconds", Seconds,
+        "How long after its time a timer's command was decided";
+    timer_failures: Counter, "foldhouse_timer_failures_total", Count,
+        "Times that a timer could not fire, or timers could not be looked up; that is tried again";
 }
 
 meters! {
@@ -113,6 +123,20 @@ impl Meters {
         // Bounded by the permits, whose limit fits 32 bits.
         let depth = u32::try_from(depth).unwrap_or(u32::MAX);
         self.mailbox_depth.record(depth);
+    }
+
+    /// So many timers have not fired yet.
+    #[allow(clippy::cast_precision_loss, reason = "a gauge for people to read")]
+    pub(crate) fn pending_timers(&self, pending: u64) {
+        self.timers_pending.set(pending as f64);
+    }
+
+    /// A timer that was due then has fired.
+    #[allow(clippy::cast_precision_loss, reason = "a time for people to read")]
+    pub(crate) fn timer_fired(&self, due: Timestamp, at: Timestamp) {
+        self.timers_fired.increment(1);
+        let late_micros = at.unix_micros().saturating_sub(due.unix_micros()).max(0);
+        self.timers_late_seconds.record(late_micros as f64 / 1e6);
     }
 
     /// An aggregate was hydrated.

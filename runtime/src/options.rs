@@ -9,6 +9,7 @@ pub(crate) use self::lifecycle::Lifecycle;
 use crate::event_query::{CursorKeys, Cursors};
 use crate::projection::{Alerts, ProjectionIncident};
 use crate::runtime::{Runtime, StartError};
+use crate::timer::{TimedCommand, TimedCommands};
 
 /// What a caller gets when a limit on commands in flight is reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,8 +40,9 @@ pub(crate) struct Options {
     pub(crate) snapshot_every_events: u64,
     pub(crate) when_full: WhenFull,
     pub(crate) lifecycle: Lifecycle,
-    pub(crate) cursors: Cursors,
     pub(crate) alerts: Alerts,
+    pub(crate) cursors: Cursors,
+    pub(crate) timed_commands: TimedCommands,
 }
 
 impl RuntimeBuilder {
@@ -54,8 +56,9 @@ impl RuntimeBuilder {
                 snapshot_every_events: 1_000,
                 when_full: WhenFull::Wait,
                 lifecycle: Lifecycle::default(),
-                cursors: Cursors::default(),
                 alerts: Alerts::default(),
+                cursors: Cursors::default(),
+                timed_commands: TimedCommands::default(),
             },
         }
     }
@@ -92,6 +95,19 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Whom to tell when a projection fails: it parks, sets an event aside, or is seen to stall. Called once for each
+    /// incident, however often the event was tried before, on a thread that may wait; a panic in it is logged and harms
+    /// nothing. Said twice, the later counts.
+    ///
+    /// Stalls are seen on a tokio runtime of several threads only: with one, whoever looks hangs, too.
+    pub fn on_projection_failed(
+        mut self,
+        tell: impl Fn(&ProjectionIncident) + Send + Sync + 'static,
+    ) -> Self {
+        self.options.alerts = Alerts::to(tell);
+        self
+    }
+
     /// What the cursors of event queries are signed with. If nothing is said, a key is made up at the start: its cursors
     /// serve this runtime alone, and no longer than it lives.
     pub fn cursor_keys(mut self, keys: CursorKeys) -> Self {
@@ -105,16 +121,11 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Whom to tell when a projection fails: it parks, sets an event aside, or is seen to stall. Called once for each
-    /// incident, however often the event was tried before, on a thread that may wait; a panic in it is logged and harms
-    /// nothing. Said twice, the later counts.
-    ///
-    /// Stalls are seen on a tokio runtime of several threads only: with one, whoever looks hangs, too.
-    pub fn on_projection_failed(
-        mut self,
-        tell: impl Fn(&ProjectionIncident) + Send + Sync + 'static,
-    ) -> Self {
-        self.options.alerts = Alerts::to(tell);
+    /// Lets timers send this command ([`Decision::schedule`](crate::Decision::schedule)). Name all that were ever
+    /// scheduled and may be pending: a timer whose command is not known stays pending, is listed with its error
+    /// ([`Runtime::timers`](crate::Runtime::timers)), logged and counted, and is tried again.
+    pub fn timed_command<C: TimedCommand>(mut self) -> Self {
+        self.options.timed_commands.add::<C>();
         self
     }
 

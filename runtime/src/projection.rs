@@ -35,7 +35,7 @@ use serde::de::DeserializeOwned;
 pub use self::commit::ROW_BYTES_MAX;
 pub use self::dead_letter::DeadLetter;
 pub use self::error::{ControlError, ProjectError, ProjectionError, RebuildError, WaitError};
-pub use self::filter::EventFilter;
+pub use self::filter::ProjectionFilter;
 pub use self::incident::{IncidentKind, ProjectionIncident};
 pub use self::policy::{DEAD_LETTERS_MAX, FailurePolicy};
 pub use self::progress::ParkedEvent;
@@ -98,8 +98,8 @@ pub trait Projection: Send + Sync + 'static {
 
     /// Which events it wants; all if nothing is said. Asked once, when it is started. A change of it changes what the rows
     /// mean: raise [`Projection::MODEL_VERSION`].
-    fn filter(&self) -> EventFilter {
-        EventFilter::all()
+    fn filter(&self) -> ProjectionFilter {
+        ProjectionFilter::all()
     }
 
     /// What is done about an event that it cannot apply; if nothing is said it is tried three times more, and then the

@@ -3,7 +3,7 @@ mod events;
 use std::sync::Arc;
 use std::time::Duration;
 
-use foldhouse_store::{InvalidStreamId, Store, StreamId};
+use foldhouse_store::{InvalidStreamId, ReadError, Store, StreamId};
 use ractor::Actor;
 use uuid::Uuid;
 
@@ -19,6 +19,7 @@ use crate::residency::passivate_idle;
 use crate::shared::Shared;
 use crate::shutdown::{self, ShutdownIncomplete, ShutdownReport};
 use crate::supervisor::Supervisor;
+use crate::timer::{self, TimerCursor, TimerPage};
 use crate::transaction::{self, IdempotentSteps, Purpose, Steps, Transacted, TransactionError};
 use crate::watchdog::StuckCommand;
 
@@ -79,6 +80,12 @@ pub enum AddressError {
         /// The aggregate type that was asked for.
         expected: &'static str,
     },
+    /// The runtime keeps its own records under this tenant. Take another name.
+    #[error("stream {stream} is of a tenant whose name the runtime keeps for itself")]
+    Reserved {
+        /// The stream.
+        stream: StreamId,
+    },
     /// Two Rust types claim the same `Aggregate::TYPE`, and the stream is in use by the other one. Rename one.
     #[error(
         "stream {stream} is in use by another Rust type than {rust_type}; give each its own Aggregate::TYPE"
@@ -113,9 +120,29 @@ impl Runtime {
         if let Some(idle_max) = shared.residency.idle_max() {
             tokio::spawn(passivate_idle(Arc::downgrade(&shared), idle_max));
         }
+        tokio::spawn(timer::run(Arc::clone(&shared)));
         Ok(Self {
             owner: Arc::new(Owner { shared }),
         })
+    }
+
+    /// The timers that have not fired yet, in the order in which they are tried, from the first one or behind `after`: at
+    /// most `limit` (1 to 1,000) a page. It shows everything that was durable when it is called.
+    ///
+    /// # Errors
+    /// [`ReadError`]: the store cannot be read.
+    pub async fn timers(
+        &self,
+        after: Option<TimerCursor>,
+        limit: usize,
+    ) -> Result<TimerPage, ReadError> {
+        timer::pending_timers(&self.owner.shared, after, limit).await
+    }
+
+    /// Lets all timers fire that are due by the runtime's clock, and waits until none is left that could be tried now: one
+    /// that has failed waits for its next try. They fire without this, too; it is for a test that has set its clock.
+    pub async fn fire_due_timers(&self) {
+        self.owner.shared.timers.settled().await;
     }
 
     /// A handle on one aggregate. It need not exist: an aggregate without events is in its default state.
@@ -148,6 +175,9 @@ impl Runtime {
     }
 
     fn at<A: Aggregate>(&self, stream: StreamId) -> Result<AggregateRef<A>, AddressError> {
+        if timer::is_reserved(stream.tenant()) {
+            return Err(AddressError::Reserved { stream });
+        }
         match Directory::slot(&self.owner.shared, stream.clone()) {
             Ok(slot) => Ok(AggregateRef::new(slot)),
             Err(OtherType) => Err(AddressError::OtherType {
@@ -171,6 +201,12 @@ impl Runtime {
     #[cfg(test)]
     pub(crate) fn topics(&self) -> &crate::subscription::Topics {
         &self.owner.shared.topics
+    }
+
+    /// Lets the scheduler look, and does not wait for it.
+    #[cfg(test)]
+    pub(crate) fn owner_timers_changed(&self) {
+        self.owner.shared.timers.changed();
     }
 
     /// How many ids of commands that take effect once are claimed.
@@ -322,6 +358,23 @@ impl Runtime {
         &self,
         transactions: Vec<S>,
     ) -> Vec<Result<S::Replies, TransactionError>> {
+        let transactions = transactions.into_iter();
+        let transactions = transactions.map(|steps| (steps, CommandOptions::new()));
+        let outcomes = transaction::run_each(&self.owner.shared, transactions).await;
+        let replies = outcomes.into_iter();
+        replies
+            .map(|outcome| outcome.map(|transacted| transacted.replies))
+            .collect()
+    }
+
+    /// The same with an id, facts to record, or a deadline for each transaction, and with where its events stand.
+    ///
+    /// # Errors
+    /// As for [`Runtime::transact_each`].
+    pub async fn transact_each_with<S: Steps>(
+        &self,
+        transactions: Vec<(S, CommandOptions)>,
+    ) -> Vec<Result<Transacted<S::Replies>, TransactionError>> {
         transaction::run_each(&self.owner.shared, transactions).await
     }
 

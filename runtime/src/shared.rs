@@ -17,6 +17,7 @@ use crate::residency::Residency;
 use crate::restarts::Restarts;
 use crate::subscription::Topics;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::timer::Timers;
 use crate::watchdog::{StuckCommand, Watchdog};
 
 /// What all parts of one runtime share.
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) restarts: Restarts,
     pub(crate) watchdog: Option<Watchdog>,
     pub(crate) topics: Topics,
+    pub(crate) timers: Timers,
     /// The supervisor of all aggregate actors.
     pub(crate) supervisor: ActorCell,
     /// The supervisor of all projection actors.
@@ -67,6 +69,7 @@ impl Shared {
             .stuck_after
             .and_then(|stuck_after| Watchdog::start(Arc::clone(&directory), stuck_after));
         Self {
+            timers: Timers::new(&store),
             store,
             admission: Gate::new(options.commands_in_flight_max),
             claims: Claims::default(),

@@ -14,6 +14,7 @@ pub use self::recorded::recorded;
 
 use crate::aggregate::Aggregate;
 use crate::command::{Command, CommandContext, CommandMeta, Decision, EventOf};
+use crate::timer::{TimedCommand, TimerChange};
 
 /// Starts a test: what has happened to the aggregate so far.
 ///
@@ -116,6 +117,62 @@ where
     {
         match &self.decision {
             Ok(decision) => assert_eq!(&decision.reply, expected, "the replies differ"),
+            Err(rejection) => {
+                panic!("expected {expected:?}, but the command was rejected: {rejection}")
+            }
+        }
+        self
+    }
+
+    /// The command was accepted, and schedules exactly this command for this time under this name.
+    ///
+    /// # Panics
+    /// If it was rejected, or schedules something else under the name, or nothing.
+    #[track_caller]
+    pub fn then_scheduled<T>(self, name: &str, at: Timestamp, command: &T) -> Self
+    where
+        T: TimedCommand<Aggregate = C::Aggregate>,
+    {
+        let expected = TimerChange::schedule(name.into(), at, command);
+        self.then_timer(name, &expected)
+    }
+
+    /// The command was accepted, and cancels the timer of this name.
+    ///
+    /// # Panics
+    /// If it was rejected, or does not.
+    #[track_caller]
+    pub fn then_cancelled(self, name: &str) -> Self {
+        let expected = TimerChange::Cancel { name: name.into() };
+        self.then_timer(name, &expected)
+    }
+
+    /// The command was accepted, and schedules and cancels no timer.
+    ///
+    /// # Panics
+    /// If it was rejected, or does.
+    #[track_caller]
+    pub fn then_no_timers(self) -> Self {
+        match &self.decision {
+            Ok(decision) => assert_eq!(decision.timers(), &[], "it changes timers"),
+            Err(rejection) => panic!("the command was rejected: {rejection}"),
+        }
+        self
+    }
+
+    /// What counts for a name is the last that is said of it.
+    #[track_caller]
+    fn then_timer(self, name: &str, expected: &TimerChange) -> Self {
+        match &self.decision {
+            Ok(decision) => {
+                let mut changes = decision.timers().iter().rev();
+                let change = changes.find(|change| **change.name() == *name);
+                assert_eq!(change, Some(expected), "the timer {name:?} differs");
+                assert!(
+                    !decision.events.is_empty(),
+                    "a decision that changes timers must have an event that says so"
+                );
+            }
             Err(rejection) => {
                 panic!("expected {expected:?}, but the command was rejected: {rejection}")
             }

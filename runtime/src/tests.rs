@@ -29,6 +29,7 @@ mod snapshots;
 mod stress;
 mod temporal;
 mod subscriptions;
+mod timers;
 mod transaction_hazards;
 mod transaction_durability;
 mod transactions;

@@ -92,11 +92,12 @@ pub(crate) async fn run<S: Steps>(
 /// Runs several, each for itself; see [`Runtime::transact_each`](crate::Runtime::transact_each).
 pub(crate) async fn run_each<S: Steps>(
     shared: &Arc<Shared>,
-    transactions: Vec<S>,
-) -> Vec<Result<S::Replies, TransactionError>> {
-    let mut started = Vec::with_capacity(transactions.len());
-    for steps in transactions {
-        let mut next = start(shared, steps, CommandOptions::new(), Purpose::Record).await;
+    transactions: impl IntoIterator<Item = (S, CommandOptions)>,
+) -> Vec<Result<Transacted<S::Replies>, TransactionError>> {
+    let transactions = transactions.into_iter();
+    let mut started = Vec::with_capacity(transactions.size_hint().0);
+    for (steps, options) in transactions {
+        let mut next = start(shared, steps, options, Purpose::Record).await;
         // The order is kept: one that waits for its turn is decided before the next one is looked at.
         if let Ok(Some(gathering)) = next.as_mut().map(|next| next.gathering.take()) {
             // If it was cancelled its answer says so.
@@ -111,7 +112,7 @@ pub(crate) async fn run_each<S: Steps>(
             Err(refused) => Err(refused),
         };
         shared.meters.transaction(&outcome);
-        outcomes.push(outcome.map(|transacted| transacted.replies));
+        outcomes.push(outcome);
     }
     outcomes
 }

@@ -4,7 +4,7 @@ mod unsettled;
 
 pub(crate) use command::{CommandOutcome, CommandWork};
 pub(crate) use query::QueryWork;
-pub(crate) use unsettled::BUILT_ON_VOID;
+pub(crate) use unsettled::{BUILT_ON_VOID, on_settled};
 
 use crate::actor::Ended;
 use crate::aggregate::Aggregate;

@@ -7,17 +7,18 @@ use foldhouse_store::RecordedEvent;
 use super::beat::{Beat, Pace};
 use super::model::Failed;
 use super::slot::Partition;
-use super::{EventFilter, Projection, TableOf};
+use super::{Projection, ProjectionFilter, TableOf};
 use crate::refusal::panic_message;
+use crate::timer::is_timer_record;
 
 /// Which events a table is made of.
 pub(super) struct Selection {
-    filter: Option<EventFilter>,
+    filter: Option<ProjectionFilter>,
     partition: Option<Partition>,
 }
 
 impl Selection {
-    pub(super) fn new(filter: EventFilter, partition: Option<Partition>) -> Self {
+    pub(super) fn new(filter: ProjectionFilter, partition: Option<Partition>) -> Self {
         Self {
             filter: (!filter.is_all()).then_some(filter),
             partition,
@@ -28,6 +29,8 @@ impl Selection {
         self.filter
             .as_ref()
             .is_none_or(|filter| filter.matches(event))
+            // The runtime's own, which no user's projection knows.
+            && !is_timer_record(event)
             && self
                 .partition
                 .is_none_or(|partition| partition.has(&event.stream))

@@ -7,15 +7,15 @@ use foldhouse_store::RecordedEvent;
 /// What is said of tenants, aggregate types and event types must hold together; what is not said holds for every event.
 ///
 /// ```
-/// use foldhouse::EventFilter;
+/// use foldhouse::ProjectionFilter;
 ///
-/// let postings = EventFilter::all()
+/// let postings = ProjectionFilter::all()
 ///     .aggregate_types(["gl-account"])
 ///     .event_types(["Debited", "Credited"]);
 /// assert_eq!(postings.to_string(), "aggregate type gl-account, event type Credited or Debited");
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EventFilter {
+pub struct ProjectionFilter {
     tenants: OneOf,
     aggregate_types: OneOf,
     event_types: OneOf,
@@ -24,7 +24,7 @@ pub struct EventFilter {
 /// `None` lets everything through.
 type OneOf = Option<BTreeSet<Box<str>>>;
 
-impl EventFilter {
+impl ProjectionFilter {
     /// Every event of the store.
     #[must_use]
     pub fn all() -> Self {
@@ -79,7 +79,7 @@ fn holds(one_of: &OneOf, text: &str) -> bool {
     one_of.as_ref().is_none_or(|texts| texts.contains(text))
 }
 
-impl std::fmt::Display for EventFilter {
+impl std::fmt::Display for ProjectionFilter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let parts = [
             ("tenant", &self.tenants),

@@ -8,6 +8,7 @@ use super::error::SubscriptionError;
 use super::scope::EventScope;
 use super::topics::{News, Topic};
 use crate::shared::Shared;
+use crate::timer::is_timer_record;
 
 /// Events of one read: the most that a subscription keeps in memory, less if they are large.
 const PAGE_EVENTS: usize = 128;
@@ -132,8 +133,11 @@ async fn read_scope(
         return Err(SubscriptionError::repetition(first, next));
     }
     let next = found.next.unwrap_or(head.next());
+    let mut events = found.events;
+    // The runtime's own, which no subscriber knows.
+    events.retain(|event| !is_timer_record(event));
     Ok(PageRead {
-        events: found.events,
+        events,
         course: Course::Positions { scope, next },
         may_have_more: found.next.is_some(),
     })

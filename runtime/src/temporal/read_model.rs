@@ -6,6 +6,7 @@ use foldhouse_store::{EventStore, Position, ReadError, RecordedEvent, StreamId, 
 
 use crate::projection::{Projection, ProjectionError, Table, TableOf};
 use crate::refusal::panic_message;
+use crate::timer::is_timer_record;
 
 /// Events of one read.
 const PAGE_EVENTS: usize = 1_024;
@@ -104,6 +105,7 @@ pub async fn read_model_at<P: Projection>(
             head,
         });
     }
+    let filter = projection.filter();
     let mut table = Table::new();
     let mut after = Position::BEFORE_FIRST;
     while after < position {
@@ -114,6 +116,10 @@ pub async fn read_model_at<P: Projection>(
         })?;
         let due = page.events.iter();
         for event in due.take_while(|event| event.position <= position) {
+            after = event.position;
+            if is_timer_record(event) || !filter.matches(event) {
+                continue;
+            }
             apply(&projection, event, &mut table).map_err(|error| ReadModelError::Failed {
                 projection: name,
                 position: event.position,
@@ -121,7 +127,6 @@ pub async fn read_model_at<P: Projection>(
                 event_type: Arc::clone(&event.event_type),
                 error,
             })?;
-            after = event.position;
         }
         table.forget_changes();
         match page.next {

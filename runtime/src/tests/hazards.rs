@@ -308,6 +308,44 @@ async fn what_was_recorded_on_events_whose_versions_another_writer_took_is_told_
 }
 
 #[tokio::test]
+async fn what_is_durable_and_not_yet_told_is_not_void_because_another_writer_went_on_behind_it() {
+    let store = HeldStore::new();
+    let runtime = start(&store).await;
+    let counter = counter(&runtime);
+    counter.send(Add(1)).await.unwrap();
+    store.hold_news();
+    let submitted = store.submitted();
+    let recorded = send(&counter, Add(10));
+    store.until_submitted(submitted + 1).await;
+    foreign_event(&store, counter.stream()).await;
+    // Refused at once, before the news of what it rests on.
+    let error = counter.query(|state| state.count).await.unwrap_err();
+    assert!(error.is_retry_safe(), "{error}");
+    store.tell();
+    assert_eq!(recorded.await.unwrap().unwrap(), 11);
+    assert_eq!(counter.query(|state| state.count).await.unwrap(), 16);
+}
+
+#[tokio::test]
+async fn a_transaction_that_only_looked_voids_nothing_that_is_durable_and_not_yet_told() {
+    let store = HeldStore::new();
+    let runtime = start(&store).await;
+    let counter = counter(&runtime);
+    counter.send(Add(1)).await.unwrap();
+    store.hold_news();
+    let submitted = store.submitted();
+    let recorded = send(&counter, Add(10));
+    store.until_submitted(submitted + 1).await;
+    foreign_event(&store, counter.stream()).await;
+    let looked = runtime
+        .transact((counter.require(|state: &Counter| Ok::<u64, Never>(state.count)),))
+        .await;
+    looked.unwrap_err();
+    store.tell();
+    assert_eq!(recorded.await.unwrap().unwrap(), 11);
+}
+
+#[tokio::test]
 async fn a_check_that_falls_with_what_it_waits_for_does_not_take_queued_commands_along() {
     let store = HeldStore::new();
     let runtime = start(&store).await;

@@ -23,6 +23,14 @@ pub(super) struct HeldStore {
     is_full_for_one: AtomicBool,
     blind_look_ups: AtomicUsize,
     before_head: Mutex<Option<BeforeHead>>,
+    untold: Mutex<Untold>,
+}
+
+/// Good news that is held back.
+#[derive(Default)]
+struct Untold {
+    holding: bool,
+    news: VecDeque<(OnSettled, Appended)>,
 }
 
 type BeforeHead = Box<dyn FnOnce() + Send>;
@@ -56,6 +64,38 @@ impl HeldStore {
                 return;
             }
         }
+    }
+
+    /// From now on appends with events are done at once, and told only by [`Self::tell`].
+    pub(super) fn hold_news(self: &Arc<Self>) {
+        self.untold.lock().unwrap().holding = true;
+    }
+
+    /// Tells of everything that was done.
+    pub(super) fn tell(&self) {
+        let mut untold = self.untold.lock().unwrap();
+        untold.holding = false;
+        let news = std::mem::take(&mut untold.news);
+        drop(untold);
+        for (settled, appended) in news {
+            settled(Ok(appended));
+        }
+    }
+
+    fn submit_untold(&self, append: Append, settled: OnSettled) -> Verdict {
+        let (sender, outcome) = std::sync::mpsc::channel();
+        let verdict = self
+            .inner
+            .submit(append, Box::new(move |outcome| drop(sender.send(outcome))));
+        // The memory store answers before it comes back.
+        match outcome.recv().unwrap() {
+            Ok(appended) => {
+                let mut untold = self.untold.lock().unwrap();
+                untold.news.push_back((settled, appended));
+            }
+            refused => settled(refused),
+        }
+        verdict
     }
 
     /// Lets the oldest held append go on.
@@ -155,6 +195,11 @@ impl EventStore for HeldStore {
                 limit_bytes: 1,
             }));
             return Verdict::Refused;
+        }
+        if append.event_count() > 0 && self.untold.lock().unwrap().holding {
+            let verdict = self.submit_untold(append, settled);
+            self.submitted.send_modify(|count| *count += 1);
+            return verdict;
         }
         let mut held = self.held.lock().unwrap();
         let verdict = if held.holding && !passes {

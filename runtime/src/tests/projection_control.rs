@@ -15,7 +15,7 @@ use crate::*;
 /// The sum of each counter, as its test says.
 #[derive(Default)]
 pub(super) struct Sums {
-    filter: EventFilter,
+    filter: ProjectionFilter,
     policy: FailurePolicy,
     /// Fails on the events at these positions,
     failing: Arc<Mutex<BTreeSet<u64>>>,
@@ -32,7 +32,7 @@ impl Projection for Sums {
     type Key = String;
     type Row = u64;
 
-    fn filter(&self) -> EventFilter {
+    fn filter(&self) -> ProjectionFilter {
         self.filter.clone()
     }
 
@@ -80,18 +80,18 @@ fn is_parked(state: &ProjectionState) -> bool {
 #[tokio::test]
 async fn what_is_filtered_out_is_not_applied_and_moves_the_position() {
     let others = [
-        EventFilter::all().tenants(["globex"]),
-        EventFilter::all().aggregate_types(["account", "item"]),
-        EventFilter::all().event_types(["Removed"]),
-        EventFilter::all()
+        ProjectionFilter::all().tenants(["globex"]),
+        ProjectionFilter::all().aggregate_types(["account", "item"]),
+        ProjectionFilter::all().event_types(["Removed"]),
+        ProjectionFilter::all()
             .tenants(["acme"])
             .event_types(["Removed"]),
-        EventFilter::all().tenants(Vec::<&str>::new()),
+        ProjectionFilter::all().tenants(Vec::<&str>::new()),
     ];
     let these = [
-        EventFilter::all(),
-        EventFilter::all().tenants(["globex", "acme"]),
-        EventFilter::all()
+        ProjectionFilter::all(),
+        ProjectionFilter::all().tenants(["globex", "acme"]),
+        ProjectionFilter::all()
             .aggregate_types(["counter"])
             .event_types(["Added"]),
     ];

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use foldhouse_store::{APPEND_EVENTS_MAX, Append, InvalidAppend, StreamAppend, Verdict};
+use foldhouse_store::{
+    APPEND_EVENTS_MAX, APPEND_STREAMS_MAX, Append, InvalidAppend, OnSettled, StreamAppend, Verdict,
+};
 use smallvec::SmallVec;
 use uuid::Uuid;
 
@@ -13,6 +15,7 @@ use crate::command_options::CommandOptions;
 use crate::deadline::Expiry;
 use crate::refusal::{NotRecorded, Refusal};
 use crate::slot::Held;
+use crate::timer::TimerRecords;
 
 /// What a transaction is run for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,15 +161,19 @@ impl Coordinator {
                 return self.abort(TransactionError::InvalidEvents { stream, error });
             }
         }
-        let has_nothing = event_count == 0 && self.seal.is_none();
+        let has_timers = self
+            .participants
+            .iter()
+            .any(|participant| participant.has_timers());
+        let has_nothing = event_count == 0 && !has_timers && self.seal.is_none();
         if has_nothing || self.purpose == Purpose::DryRun {
             return self.confirm(context.command_id, Ok(()));
         }
-        self.record(&context);
+        self.record(&context, event_count);
     }
 
     /// Everyone agrees: the events of all go to the store in one append.
-    fn record(mut self, context: &CommandContext) {
+    fn record(mut self, context: &CommandContext, event_count: usize) {
         // All that can fail comes before the first state is touched, but for `apply`.
         let stamp = self.seal.as_ref().map(|seal| seal.stamp()).transpose();
         let command = match (stamp, self.participants.first()) {
@@ -177,10 +184,17 @@ impl Coordinator {
             }
             (Err(_), None) => return self.abort(TransactionError::Empty),
         };
+        let mut timers = TimerRecords::default();
         for participant in &mut self.participants {
-            if let Err(error) = participant.encode(context) {
+            if let Err(error) = participant.encode(context, &mut timers) {
                 return self.abort(error);
             }
+        }
+        // The store would refuse it, and that voids all of them.
+        if !timers.is_empty()
+            && let Some(error) = self.too_much_with(timers.len(), event_count)
+        {
+            return self.abort(error);
         }
         for applied in 0..self.participants.len() {
             let Some(participant) = self.participants.get_mut(applied) else {
@@ -194,16 +208,43 @@ impl Coordinator {
                 return self.abort(error);
             }
         }
-        let append = Append {
+        let mut append = Append {
             streams: self.parts(),
             command,
         };
+        let shared = (!timers.is_empty()).then(|| Arc::clone(self.answer.shared()));
+        if shared.is_some() {
+            append.streams.push(*timers.into_part());
+        }
         let held = self.hold();
         let store = Arc::clone(self.answer.store());
         let settlement = Settlement::of_record(self.participants, self.answer, context.command_id);
-        let verdict = store.submit(append, settlement.on_settled());
+        let settled = settlement.on_settled();
+        let settled: OnSettled = match shared {
+            None => settled,
+            Some(shared) => Box::new(move |outcome| {
+                settled(outcome);
+                shared.timers.changed();
+            }),
+        };
+        let verdict = store.submit(append, settled);
         // Queued is enough: whatever these actors submit next stands behind it, and falls with it.
         release(held, verdict);
+    }
+
+    /// Whether the append has too many streams or events with those of timers.
+    fn too_much_with(&self, timers: usize, event_count: usize) -> Option<TransactionError> {
+        let first = self.participants.first()?;
+        let (streams, events) = (self.participants.len() + 1, event_count + timers);
+        let error = match (streams > APPEND_STREAMS_MAX, events > APPEND_EVENTS_MAX) {
+            (true, _) => InvalidAppend::TooManyStreams(streams),
+            (_, true) => InvalidAppend::TooManyEvents(events),
+            _ => return None,
+        };
+        Some(TransactionError::InvalidEvents {
+            stream: first.stream().clone(),
+            error: error.into(),
+        })
     }
 
     /// Records nothing, and gives the outcome when everything that it rested on is durable.

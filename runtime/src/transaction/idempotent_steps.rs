@@ -1,7 +1,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::participant::{Decide, EventsOf, Rejection};
+use super::participant::{Decide, Planned, Rejection};
 use super::plan::Plan;
 use super::seal::{Description, KeptReplies, KeptReply};
 use super::steps::{CommandStep, Condition, ConditionStep, Step, Steps};
@@ -37,7 +37,7 @@ impl<C: IdempotentCommand> Decide<C::Aggregate> for Keeping<CommandStep<C>> {
         self: Box<Self>,
         state: &C::Aggregate,
         context: &CommandContext,
-    ) -> Result<EventsOf<C::Aggregate>, Rejection> {
+    ) -> Result<Planned<C::Aggregate>, Rejection> {
         let Self { step, kept } = *self;
         step.decide_and(state, context, |reply| kept.keep(reply))
     }
@@ -74,7 +74,7 @@ where
         self: Box<Self>,
         state: &A,
         _context: &CommandContext,
-    ) -> Result<EventsOf<A>, Rejection> {
+    ) -> Result<Planned<A>, Rejection> {
         let Self { step, kept } = *self;
         step.decide_and(state, |seen| kept.keep(seen))
     }

@@ -18,6 +18,7 @@ use crate::command::{CommandContext, CommandMeta};
 use crate::refusal::{NotRecorded, PanickedIn, Refusal, panic_message};
 use crate::shared::Shared;
 use crate::slot::{Borrowed, Held, Slot};
+use crate::timer::{ChangedTimers, TimerChanges, TimerRecords};
 
 /// The events of one step.
 pub(super) type EventsOf<A> = SmallVec<[<A as Aggregate>::Event; 1]>;
@@ -33,7 +34,13 @@ pub(super) trait Decide<A: Aggregate>: Send {
         self: Box<Self>,
         state: &A,
         context: &CommandContext,
-    ) -> Result<EventsOf<A>, Rejection>;
+    ) -> Result<Planned<A>, Rejection>;
+}
+
+/// What one step comes to: events, and changes of the aggregate's timers.
+pub(super) struct Planned<A: Aggregate> {
+    pub(super) events: EventsOf<A>,
+    pub(super) timers: Option<Box<TimerChanges>>,
 }
 
 /// The steps of one aggregate, each with its number in the whole transaction.
@@ -73,8 +80,14 @@ pub(super) trait Participant: Stake + Any {
     /// Decides the steps one behind the other, each on what the ones before it left; tells how many events there are. The
     /// state itself is not touched: the transaction may come to nothing yet.
     fn decide(&mut self, context: &CommandContext) -> Result<usize, Failed>;
-    /// Writes the events down.
-    fn encode(&mut self, context: &CommandContext) -> Result<(), TransactionError>;
+    /// Whether its steps change timers.
+    fn has_timers(&self) -> bool;
+    /// Writes the events down, and what its steps change about timers behind that of the others.
+    fn encode(
+        &mut self,
+        context: &CommandContext,
+        timers: &mut TimerRecords,
+    ) -> Result<(), TransactionError>;
     /// Applies the events to the state.
     fn apply(&mut self) -> Result<(), TransactionError>;
     /// This aggregate's part of the append.
@@ -104,6 +117,8 @@ pub(super) struct Enlisted<A: Aggregate> {
     steps: StepsOf<A>,
     borrowed: Option<Borrowed<A>>,
     events: EventsOf<A>,
+    timers: Option<Box<TimerChanges>>,
+    changed_timers: ChangedTimers,
     /// The state with all events but the last step's applied, where a step had to see those of another.
     ahead: Option<A>,
     encoded: Encoded,
@@ -126,6 +141,8 @@ impl<A: Aggregate> Enlisted<A> {
             steps: SmallVec::from_iter([(index, step)]),
             borrowed: None,
             events: EventsOf::<A>::new(),
+            timers: None,
+            changed_timers: ChangedTimers::new(),
             ahead: None,
             encoded: Encoded::new(),
             epoch: 0,
@@ -189,10 +206,13 @@ impl<A: Aggregate> Enlisted<A> {
             }
             let current = self.ahead.as_ref().unwrap_or_else(|| cell.state());
             // Unwind safe: what a panic leaves half done is thrown away.
-            let events = catch_unwind(AssertUnwindSafe(|| step.decide(current, context)))
+            let planned = catch_unwind(AssertUnwindSafe(|| step.decide(current, context)))
                 .map_err(|panic| Undecided::Panicked(PanickedIn::Decide, panic_message(panic)))?
                 .map_err(|rejection| Undecided::Rejected(index, rejection))?;
-            self.events.extend(events);
+            self.events.extend(planned.events);
+            if let Some(timers) = planned.timers {
+                self.timers.get_or_insert_default().extend(*timers);
+            }
         }
         Ok(())
     }
@@ -308,10 +328,27 @@ impl<A: Aggregate> Participant for Enlisted<A> {
         }
     }
 
-    fn encode(&mut self, context: &CommandContext) -> Result<(), TransactionError> {
+    fn has_timers(&self) -> bool {
+        self.timers.is_some()
+    }
+
+    fn encode(
+        &mut self,
+        context: &CommandContext,
+        timers: &mut TimerRecords,
+    ) -> Result<(), TransactionError> {
         let Some(cell) = self.borrowed.as_mut().and_then(Borrowed::cell) else {
             return Ok(());
         };
+        let invalid = |error| TransactionError::InvalidEvents {
+            stream: self.slot.stream.clone(),
+            error,
+        };
+        if let Some(changes) = self.timers.take() {
+            self.changed_timers = timers
+                .add(&changes, &self.slot.stream, self.events.len(), context)
+                .map_err(invalid)?;
+        }
         let mut context = context.clone();
         let _deciding = self.slot.deciding(IN_TRANSACTION);
         match cell.encode(&self.events, &mut context, &mut self.encoded) {
@@ -328,6 +365,9 @@ impl<A: Aggregate> Participant for Enlisted<A> {
         let Some(cell) = self.borrowed.as_mut().and_then(Borrowed::cell) else {
             return Ok(());
         };
+        if !self.changed_timers.is_empty() {
+            cell.note_timers(std::mem::take(&mut self.changed_timers));
+        }
         let deciding = self.slot.deciding(IN_TRANSACTION);
         let applied = cell.apply(&self.events);
         drop(deciding);

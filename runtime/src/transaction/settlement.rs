@@ -177,7 +177,7 @@ impl Settlement {
     fn fail(&mut self, answer: Answer, error: AppendError) {
         // Before the answer: who has it must not reach a state that rests on what failed.
         let conflict = match &error {
-            AppendError::Conflict { stream, .. } => Some(stream),
+            AppendError::Conflict { stream, actual, .. } => Some((stream, *actual)),
             _ => None,
         };
         let mut was_void = false;

@@ -13,9 +13,9 @@ pub(super) trait Stake: Send {
     fn is_voided(&self, recorded: bool) -> bool;
     /// The append is durable.
     fn set_durable(&self, recorded: bool);
-    /// The append failed, over the version of `conflict` if it was a conflict. True if an earlier one had voided its state
-    /// already.
-    fn void(&self, recorded: bool, conflict: Option<&StreamId>) -> bool;
+    /// The append failed; if it was a conflict, over this stream, which has this version. True if an earlier one had voided
+    /// its state already.
+    fn void(&self, recorded: bool, conflict: Option<(&StreamId, Version)>) -> bool;
     /// Before the answer, or who has it could still find the limit reached.
     fn give_back_place(&mut self);
     /// What has time until the answer is given.
@@ -54,12 +54,22 @@ impl<A: Aggregate> Stake for Enlisted<A> {
         self.slot.set_durable(self.version(recorded));
     }
 
-    fn void(&self, recorded: bool, conflict: Option<&StreamId>) -> bool {
+    fn void(&self, recorded: bool, conflict: Option<(&StreamId, Version)>) -> bool {
         let was_void = self.slot.is_voided(self.epoch);
-        // Of this state nothing is gone if it had no events in the append, and the conflict is another's: what was
-        // decided on it meanwhile counts.
-        if self.has_events(recorded) || conflict == Some(&self.slot.stream) {
-            self.slot.void(self.epoch, Some(self.version(recorded)));
+        let conflict = conflict.filter(|(stream, _)| **stream == self.slot.stream);
+        match conflict {
+            // Another writer went on behind what this was decided on: that is there.
+            Some((_, actual)) if actual >= self.before && !self.has_events(recorded) => {
+                self.slot.void(self.epoch, Some(self.before.next()));
+            }
+            Some(_) => {
+                self.slot.void(self.epoch, Some(self.version(recorded)));
+            }
+            None if self.has_events(recorded) => {
+                self.slot.void(self.epoch, Some(self.version(recorded)));
+            }
+            // Of this state nothing is gone: what was decided on it meanwhile counts.
+            None => {}
         }
         was_void
     }

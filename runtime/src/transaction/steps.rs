@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::participant::{Decide, EventsOf, Rejection};
+use super::participant::{Decide, EventsOf, Planned, Rejection};
 use super::plan::Plan;
 use crate::aggregate::Aggregate;
 use crate::aggregate_ref::AggregateRef;
@@ -103,13 +103,16 @@ impl<C: Command> CommandStep<C> {
         state: &C::Aggregate,
         context: &CommandContext,
         show: impl FnOnce(&C::Reply),
-    ) -> Result<EventsOf<C::Aggregate>, Rejection> {
+    ) -> Result<Planned<C::Aggregate>, Rejection> {
         match self.command.decide(state, context) {
             Ok(decision) => {
                 show(&decision.reply);
                 // Who has given up on the answer wants no reply, and the step counts all the same.
                 let _ = self.reply.send(decision.reply);
-                Ok(decision.events)
+                Ok(Planned {
+                    events: decision.events,
+                    timers: decision.timers,
+                })
             }
             Err(rejection) => Err(Arc::new(rejection)),
         }
@@ -125,7 +128,7 @@ impl<C: Command> Decide<C::Aggregate> for CommandStep<C> {
         self: Box<Self>,
         state: &C::Aggregate,
         context: &CommandContext,
-    ) -> Result<EventsOf<C::Aggregate>, Rejection> {
+    ) -> Result<Planned<C::Aggregate>, Rejection> {
         self.decide_and(state, context, |_| ())
     }
 }
@@ -174,13 +177,16 @@ where
         self,
         state: &A,
         show: impl FnOnce(&T),
-    ) -> Result<EventsOf<A>, Rejection> {
+    ) -> Result<Planned<A>, Rejection> {
         let Self { condition, reply } = self;
         match condition(state) {
             Ok(seen) => {
                 show(&seen);
                 let _ = reply.send(seen);
-                Ok(EventsOf::<A>::new())
+                Ok(Planned {
+                    events: EventsOf::<A>::new(),
+                    timers: None,
+                })
             }
             Err(rejection) => Err(Arc::new(rejection)),
         }
@@ -201,7 +207,7 @@ where
         self: Box<Self>,
         state: &A,
         _context: &CommandContext,
-    ) -> Result<EventsOf<A>, Rejection> {
+    ) -> Result<Planned<A>, Rejection> {
         self.decide_and(state, |_| ())
     }
 }

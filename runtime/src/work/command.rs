@@ -15,6 +15,7 @@ use crate::committed::Committed;
 use crate::deadline::Expiry;
 use crate::once::Keeping;
 use crate::refusal::{PanickedIn, Refusal, panic_message};
+use crate::timer::TimerRecords;
 
 pub(crate) type CommandOutcome<C> =
     Result<Committed<<C as Command>::Reply>, CommandError<<C as Command>::Rejection>>;
@@ -55,7 +56,7 @@ impl<C: Command, K: Keeping<C>> Work<C::Aggregate> for CommandWork<C, K> {
         let decision = catch_unwind(AssertUnwindSafe(|| command.decide(cell.state(), &context)));
         cell.slot().shared.meters.decided(started);
         match decision {
-            Ok(Ok(decision)) if decision.events.is_empty() && !K::ALWAYS_RECORDS => {
+            Ok(Ok(decision)) if is_empty(&decision) && !K::ALWAYS_RECORDS => {
                 answer.confirm(cell, permit, Ok(decision.reply))
             }
             Ok(Ok(decision)) => answer.record(cell, permit, decision, context),
@@ -89,6 +90,10 @@ impl<C: Command, K: Keeping<C>> Work<C::Aggregate> for CommandWork<C, K> {
     }
 }
 
+fn is_empty<Event, Reply>(decision: &Decision<Event, Reply>) -> bool {
+    decision.events.is_empty() && decision.timers.is_none()
+}
+
 /// The way back to the caller of a command that is being decided.
 struct Answer<C: Command, K> {
     sender: oneshot::Sender<CommandOutcome<C>>,
@@ -105,16 +110,26 @@ impl<C: Command, K: Keeping<C>> Answer<C, K> {
         decision: Decision<crate::command::EventOf<C>, C::Reply>,
         mut context: CommandContext,
     ) -> Result<(), Ended> {
-        let Decision { events, reply } = decision;
+        let Decision {
+            events,
+            reply,
+            timers,
+        } = decision;
         // All that can fail comes before the state is touched.
         let mut encoded = Encoded::new();
         let decided_at = cell.version();
         let after = Version::new(decided_at.get().saturating_add(events.len() as u64));
         let stamp = match cell.encode(&events, &mut context, &mut encoded) {
-            Ok(encoded) => encoded.and_then(|()| self.keeping.stamp(&reply, after)),
+            Ok(encoded) => encoded.and_then(|()| {
+                let timers = timers.map(|timers| {
+                    let stream = &permit.slot().stream;
+                    TimerRecords::of(&timers, stream, events.len(), &context)
+                });
+                Ok((self.keeping.stamp(&reply, after)?, timers.transpose()?))
+            }),
             Err(message) => return Err(self.panicked(cell, permit, PanickedIn::Encode, message)),
         };
-        let stamp = match stamp {
+        let (stamp, timers) = match stamp {
             Ok(stamp) => stamp,
             Err(error) => {
                 let stream = permit.slot().stream.clone();
@@ -123,6 +138,10 @@ impl<C: Command, K: Keeping<C>> Answer<C, K> {
                 return Ok(());
             }
         };
+        let timers = timers.map(|(records, changed)| {
+            cell.note_timers(changed);
+            records.into_part()
+        });
         if let Err(message) = cell.apply(&events) {
             return Err(self.panicked(cell, permit, PanickedIn::Apply, message));
         }
@@ -142,7 +161,7 @@ impl<C: Command, K: Keeping<C>> Answer<C, K> {
                 Err(failed) => self.failed(failed, decided_at),
             },
         );
-        cell.submit(encoded, stamp, settled)
+        cell.submit(encoded, stamp, timers, settled)
     }
 
     /// Gives an answer for which nothing is recorded, once what it rests on is durable.

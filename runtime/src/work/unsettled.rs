@@ -15,7 +15,7 @@ pub(crate) const BUILT_ON_VOID: &str =
     "it is recorded, but was decided on events that are not: another writer took their versions";
 
 /// An append that did not succeed.
-pub(super) struct FailedAppend {
+pub(crate) struct FailedAppend {
     pub(super) error: AppendError,
     pub(super) stream: StreamId,
     /// An append that this one was built on had failed already.
@@ -24,7 +24,7 @@ pub(super) struct FailedAppend {
 
 impl FailedAppend {
     /// What the failure means where nothing was to be recorded.
-    pub(super) fn reason(self) -> NotRecorded {
+    pub(crate) fn reason(self) -> NotRecorded {
         if self.was_void {
             return NotRecorded::Voided;
         }
@@ -49,7 +49,7 @@ where
 }
 
 /// What to call when the append that brings `cell` to its version is settled.
-pub(super) fn on_settled<A, F>(
+pub(crate) fn on_settled<A, F>(
     cell: &Cell<A>,
     permit: Permit<A>,
     records: bool,
@@ -123,9 +123,17 @@ where
             Err(error) => {
                 let slot = permit.slot().clone();
                 // Before the answer: who has it must not reach a state that rests on what failed.
-                // A check that finds no room, say, tells nothing of what stands before it and behind it.
-                let is_gone = self.records || matches!(error, AppendError::Conflict { .. });
-                let gone_from = is_gone.then_some(self.version);
+                let gone_from = match &error {
+                    _ if self.records => Some(self.version),
+                    // Another writer went on behind what this was decided on: that is there, and may be durable before it
+                    // is told so.
+                    AppendError::Conflict { actual, .. } if *actual >= self.version => {
+                        Some(self.version.next())
+                    }
+                    AppendError::Conflict { .. } => Some(self.version),
+                    // A check that finds no room, say, tells nothing of what stands before it and behind it.
+                    _ => None,
+                };
                 let was_void = !slot.void(self.epoch, gone_from);
                 drop(permit);
                 answer(Err(FailedAppend {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foldhouse::{
-    Clock, EventFilter, EventOrder, EventQuery, EventScope, EventStore, EventStoreExt,
+    Clock, EventCondition, EventOrder, EventQuery, EventScope, EventStore, EventStoreExt,
     ExpectedVersion, JournalOptions, JournalStore, Position, RecordedEvent, Runtime, StartAt,
     StreamId, SystemClock,
 };
@@ -79,22 +79,22 @@ async fn follow(
     }
 }
 
-fn scopes() -> Vec<(EventScope, EventFilter)> {
+fn scopes() -> Vec<(EventScope, EventCondition)> {
     let stream: StreamId = "acme/account/3".parse().unwrap();
     vec![
-        (EventScope::all(), EventFilter::aggregate_type("account")),
-        (EventScope::tenant("acme"), EventFilter::tenant("acme")),
+        (EventScope::all(), EventCondition::aggregate_type("account")),
+        (EventScope::tenant("acme"), EventCondition::tenant("acme")),
         (
             EventScope::category("globex", "account"),
-            EventFilter::tenant("globex"),
+            EventCondition::tenant("globex"),
         ),
         (
             EventScope::event_type("Closed"),
-            EventFilter::event_type("Closed"),
+            EventCondition::event_type("Closed"),
         ),
         (
             EventScope::stream(stream.clone()),
-            EventFilter::stream(stream),
+            EventCondition::stream(stream),
         ),
     ]
 }
@@ -203,17 +203,20 @@ async fn a_query_finds_all_that_was_recorded_before_it_while_segments_are_sealed
         let head = store.head();
         let all = everything(&store).await;
         for (filter, order) in [
-            (EventFilter::event_type("Closed"), EventOrder::OldestFirst),
             (
-                EventFilter::event_types(["Closed", "Debited"]),
+                EventCondition::event_type("Closed"),
+                EventOrder::OldestFirst,
+            ),
+            (
+                EventCondition::event_types(["Closed", "Debited"]),
                 EventOrder::NewestFirst,
             ),
             (
-                EventFilter::correlation(Uuid::from_u128(9)),
+                EventCondition::correlation(Uuid::from_u128(9)),
                 EventOrder::NewestFirst,
             ),
             (
-                EventFilter::correlation(Uuid::from_u128(11)),
+                EventCondition::correlation(Uuid::from_u128(11)),
                 EventOrder::EarliestEffective,
             ),
         ] {

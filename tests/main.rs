@@ -17,6 +17,7 @@ mod format;
 mod format_reader;
 mod index_damage;
 mod once;
+mod order_process;
 #[cfg(target_os = "linux")]
 mod overload;
 #[cfg(target_os = "linux")]
@@ -26,4 +27,6 @@ mod read_only;
 mod readme;
 #[allow(dead_code, reason = "some of it only the child needs")]
 mod script;
+mod snapshots;
 mod syscalls;
+mod timers;

@@ -29,12 +29,13 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-pub use commands::{Adjust, Receive, Release, Reserve, Ship};
+pub use commands::{Adjust, Expire, Receive, Release, Reserve, Ship};
 pub use events::{AdjustmentReason, InventoryEvent};
 pub use item::{InventoryItem, OPEN_RESERVATIONS_MAX};
 pub use quantity::Quantity;
 pub use rejections::{
-    AdjustRejection, ReceiveRejection, ReleaseRejection, ReserveRejection, ShipRejection,
+    AdjustRejection, ExpireRejection, ReceiveRejection, ReleaseRejection, ReserveRejection,
+    ShipRejection,
 };
 pub use reservation::ReservationId;
 pub use stock::{StockLevel, StockLevels};

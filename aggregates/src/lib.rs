@@ -95,9 +95,10 @@ pub mod plain_text;
 pub use currency::{Currency, UnknownCurrency};
 pub use decimal::{DECIMALS_MAX, Decimal, DecimalError};
 pub use inventory::{
-    Adjust, AdjustRejection, AdjustmentReason, InventoryEvent, InventoryItem,
-    OPEN_RESERVATIONS_MAX, Quantity, Receive, ReceiveRejection, Release, ReleaseRejection,
-    ReservationId, Reserve, ReserveRejection, Ship, ShipRejection, StockLevel, StockLevels,
+    Adjust, AdjustRejection, AdjustmentReason, Expire, ExpireRejection, InventoryEvent,
+    InventoryItem, OPEN_RESERVATIONS_MAX, Quantity, Receive, ReceiveRejection, Release,
+    ReleaseRejection, ReservationId, Reserve, ReserveRejection, Ship, ShipRejection, StockLevel,
+    StockLevels,
 };
 pub use ledger::{
     AccountBalance, Balances, CloseAccount, CloseRejection, ClosedAccount, Credit, Debit,

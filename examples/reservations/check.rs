@@ -179,7 +179,9 @@ impl Check {
         let (on_hand, promised) = match &seen.event {
             InventoryEvent::Received { quantity } => (i128::from(quantity.get()), 0),
             InventoryEvent::Reserved { quantity, .. } => (0, i128::from(quantity.get())),
-            InventoryEvent::Released { quantity, .. } => (0, -i128::from(quantity.get())),
+            InventoryEvent::ExpirySet { .. } => (0, 0),
+            InventoryEvent::Released { quantity, .. }
+            | InventoryEvent::Expired { quantity, .. } => (0, -i128::from(quantity.get())),
             InventoryEvent::Shipped { quantity, .. } => {
                 (-i128::from(quantity.get()), -i128::from(quantity.get()))
             }

@@ -1,4 +1,5 @@
 mod once;
+mod snapshots;
 
 use std::sync::Arc;
 

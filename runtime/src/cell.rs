@@ -21,7 +21,7 @@ use crate::hydrate::Hydrated;
 use crate::meters::Sampling;
 use crate::refusal::{PanickedIn, panic_message};
 use crate::slot::Slot;
-use crate::snapshots::SnapshotJob;
+use crate::snapshots::{Cadence, SnapshotJob};
 use crate::timer::{ChangedTimers, KnownTimers};
 use crate::transaction::Borrower;
 
@@ -40,8 +40,7 @@ pub(crate) struct Cell<A: Aggregate> {
     epoch: u64,
     state: A,
     version: Version,
-    /// The version of the latest snapshot.
-    snapshot_version: Version,
+    snapshots: Cadence,
     command_ids: CommandIds,
     event_ids: EventIds,
     /// Where payloads are written before their length is known.
@@ -54,11 +53,12 @@ pub(crate) struct Cell<A: Aggregate> {
 
 impl<A: Aggregate> Cell<A> {
     pub(crate) fn new(slot: Arc<Slot<A>>, epoch: u64, hydrated: Hydrated<A>) -> Self {
+        let policy = slot.shared.options.snapshots.of(A::TYPE);
         Self {
+            snapshots: Cadence::new(policy, &hydrated),
             epoch,
             state: hydrated.state,
             version: hydrated.version,
-            snapshot_version: hydrated.snapshot_version,
             command_ids: CommandIds::new(&*slot.shared.options.clock),
             event_ids: EventIds::of(&slot.stream),
             scratch: Vec::new(),
@@ -249,27 +249,21 @@ impl<A: Aggregate> Cell<A> {
 
     /// A snapshot of the state as it is now, if one is due. To be saved once the last of `events` is durable.
     pub(crate) fn snapshot_if_due(&mut self, events: &[NewEvent]) -> Option<Box<SnapshotJob<A>>> {
-        if self.events_behind_snapshot() < self.slot.shared.options.snapshot_every_events {
+        let clock = &*self.slot.shared.options.clock;
+        if !self.snapshots.is_due(self.version, events, clock) {
             return None;
         }
         let last = events.last()?;
         let job = SnapshotJob::begin(&self.slot, &self.state, self.version, last.id)?;
-        self.snapshot_version = self.version;
+        self.snapshots.taken(self.version, clock);
         Some(Box::new(job))
-    }
-
-    fn events_behind_snapshot(&self) -> u64 {
-        let version = self.version.get();
-        version.saturating_sub(self.snapshot_version.get())
     }
 
     /// The aggregate leaves memory, and a snapshot of it stays if it would take long to bring it back without one.
     pub(crate) fn passivate(self) {
-        let behind = self.events_behind_snapshot();
-        let lifecycle = &self.slot.shared.options.lifecycle;
         // What is in flight could still come to nothing.
         let is_final = self.is_durable() && !self.slot.is_voided(self.epoch);
-        if behind >= lifecycle.snapshot_on_passivation_events
+        if self.snapshots.is_due_on_passivation(self.version)
             && is_final
             && let Some(job) = SnapshotJob::of_passivated(&self.slot, self.state, self.version)
         {

@@ -24,7 +24,7 @@ pub use self::cursor::EventCursor;
 pub(crate) use self::cursor_keys::Cursors;
 pub use self::cursor_keys::{CursorKey, CursorKeys};
 pub use self::error::EventQueryError;
-pub use self::filter::{EVENT_FILTER_CONDITIONS_MAX, EVENT_FILTER_DEPTH_MAX, EventFilter};
+pub use self::filter::{EVENT_CONDITION_DEPTH_MAX, EVENT_CONDITIONS_MAX, EventCondition};
 pub(crate) use self::run::find;
 
 /// The most events that one page can be asked to hold.
@@ -71,7 +71,7 @@ pub enum EventOrder {
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let runtime = Runtime::builder(std::sync::Arc::new(MemoryStore::new())).start().await?;
 /// let query = EventQuery::of_tenant("acme")
-///     .filter(EventFilter::event_types(["Debited", "Credited"]).and(EventFilter::user("eve")))
+///     .filter(EventCondition::event_types(["Debited", "Credited"]).and(EventCondition::user("eve")))
 ///     .order(EventOrder::NewestFirst)
 ///     .limit(50);
 /// let mut page = runtime.find_events(&query).await?;
@@ -88,7 +88,7 @@ pub enum EventOrder {
 #[derive(Clone, Debug, PartialEq)]
 pub struct EventQuery {
     tenant: Option<Arc<str>>,
-    filter: Option<EventFilter>,
+    filter: Option<EventCondition>,
     order: EventOrder,
     limit: usize,
     examined_max: usize,
@@ -122,7 +122,7 @@ impl EventQuery {
 
     /// Only events that pass this filter, and every one given before.
     #[must_use]
-    pub fn filter(mut self, filter: EventFilter) -> Self {
+    pub fn filter(mut self, filter: EventCondition) -> Self {
         self.filter = Some(match self.filter {
             Some(before) => before.and(filter),
             None => filter,
@@ -187,7 +187,7 @@ impl EventQuery {
             }
         }
         match &self.filter {
-            Some(filter) if filter.is_too_large() => Err(EventQueryError::FilterTooLarge),
+            Some(filter) if filter.is_too_large() => Err(EventQueryError::TooManyConditions),
             _ => Ok(()),
         }
     }

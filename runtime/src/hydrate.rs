@@ -1,16 +1,20 @@
+mod snapshot;
+
 use std::sync::Arc;
 
 use foldhouse_store::{
-    Append, EventStore, EventStoreExt, ExpectedVersion, ReadError, RecordedEvent, Snapshot,
-    SnapshotCriteria, Store, StreamId, StreamQuery, Version,
+    Append, EventStoreExt, ExpectedVersion, RecordedEvent, Store, StreamId, StreamQuery, Timestamp,
+    Version,
 };
+
+pub(crate) use self::snapshot::state_in;
+
+use self::snapshot::usable_snapshot;
 
 use crate::aggregate::Aggregate;
 use crate::command_error::not_recorded;
 use crate::fold::fold;
 use crate::refusal::{NotRecorded, Refusal};
-use crate::snapshots::decode_state;
-use crate::state_schema::state_schema;
 use crate::watchdog::Deciding;
 
 /// An aggregate as its stream has it.
@@ -21,6 +25,10 @@ pub(crate) struct Hydrated<A> {
     pub(crate) snapshot_version: Version,
     /// How many bytes that takes.
     pub(crate) snapshot_bytes: usize,
+    /// When that was taken; without one, when the first event was recorded, if there is any.
+    pub(crate) since: Option<Timestamp>,
+    /// What the payloads of the events behind it take.
+    pub(crate) bytes_behind_snapshot: u64,
 }
 
 /// Events of one read.
@@ -42,74 +50,26 @@ pub(crate) async fn hydrate<A: Aggregate>(
     }
     settled.map_err(|error| Refusal::NotRecorded(not_recorded(error)))?;
     let snapshot = usable_snapshot::<A>(store, stream).await;
-    if let Some(snapshot) = snapshot.map_err(|error| Refusal::from_read(stream, error))? {
-        return replay(store, stream, snapshot, deciding).await;
-    }
-    let empty = Hydrated {
-        state: A::default(),
-        version: Version::EMPTY,
-        snapshot_version: Version::EMPTY,
-        snapshot_bytes: 0,
+    let snapshot = snapshot.map_err(|error| Refusal::from_read(stream, error))?;
+    let start = match snapshot {
+        Some((snapshot, state)) => Hydrated {
+            state,
+            version: snapshot.version,
+            snapshot_version: snapshot.version,
+            snapshot_bytes: snapshot.payload.bytes.len(),
+            since: Some(snapshot.taken_at),
+            bytes_behind_snapshot: 0,
+        },
+        None => Hydrated {
+            state: A::default(),
+            version: Version::EMPTY,
+            snapshot_version: Version::EMPTY,
+            snapshot_bytes: 0,
+            since: None,
+            bytes_behind_snapshot: 0,
+        },
     };
-    replay(store, stream, empty, deciding).await
-}
-
-/// The state in the stream's snapshot, if it is of this shape and of this history.
-async fn usable_snapshot<A: Aggregate>(
-    store: &dyn Store,
-    stream: &StreamId,
-) -> Result<Option<Hydrated<A>>, ReadError> {
-    let snapshot = match store.load_snapshot(stream, SnapshotCriteria::ALL).await {
-        Ok(Some(snapshot)) => snapshot,
-        Ok(None) => return Ok(None),
-        Err(error) => {
-            tracing::warn!(%stream, %error, "a snapshot could not be read and is not used");
-            return Ok(None);
-        }
-    };
-    Ok(state_in(store, &snapshot).await?.map(|state| Hydrated {
-        state,
-        version: snapshot.version,
-        snapshot_version: snapshot.version,
-        snapshot_bytes: snapshot.payload.bytes.len(),
-    }))
-}
-
-/// The state in a snapshot, if it is of this shape and of the history that `events` has.
-pub(crate) async fn state_in<A: Aggregate>(
-    events: &(impl EventStore + ?Sized),
-    snapshot: &Snapshot,
-) -> Result<Option<A>, ReadError> {
-    let stream = &snapshot.stream;
-    let wanted = state_schema::<A>();
-    if snapshot.state_schema != wanted {
-        tracing::debug!(%stream, found = snapshot.state_schema, wanted,
-            "a snapshot has another state schema and is not used");
-        return Ok(None);
-    }
-    if !is_of_this_history(events, snapshot).await? {
-        tracing::warn!(%stream, version = %snapshot.version, "a snapshot is of another history and is not used");
-        return Ok(None);
-    }
-    match decode_state(&snapshot.payload) {
-        Ok(state) => Ok(Some(state)),
-        Err(error) => {
-            tracing::warn!(%stream, version = %snapshot.version, error, "a snapshot cannot be decoded and is not used");
-            Ok(None)
-        }
-    }
-}
-
-async fn is_of_this_history(
-    events: &(impl EventStore + ?Sized),
-    snapshot: &Snapshot,
-) -> Result<bool, ReadError> {
-    let query = StreamQuery::since(snapshot.stream.clone(), snapshot.version, 1);
-    let page = events.read_stream(query).await?;
-    Ok(page
-        .events
-        .first()
-        .is_some_and(|event| event.version == snapshot.version && event.id == snapshot.event_id))
+    replay(store, stream, start, deciding).await
 }
 
 async fn replay<A: Aggregate>(
@@ -151,5 +111,7 @@ fn apply<A: Aggregate>(hydrated: &mut Hydrated<A>, event: &RecordedEvent) -> Res
     fold(&mut hydrated.state, event)
         .map_err(|unreadable| Refusal::Unreadable(Arc::new(unreadable)))?;
     hydrated.version = event.version;
+    hydrated.since.get_or_insert(event.recorded_at);
+    hydrated.bytes_behind_snapshot += event.payload.bytes.len() as u64;
     Ok(())
 }

@@ -110,12 +110,15 @@
 //! - The runtime: [`Runtime`], [`AggregateRef`], [`CommandOptions`], [`Committed`].
 //! - Its answers when something fails: [`CommandError`], [`QueryError`], sorted by what the caller can do.
 //! - `simulation` (a feature): your aggregates under random schedules, crashes and torn writes, from a seed.
+//! - States that are kept: [`SnapshotPolicy`], [`AggregateRef::snapshots`].
+//! - Over time: timers ([`Decision::schedule`], [`Runtime::timers`]), and processes that react to events with commands to
+//!   other aggregates ([`ProcessManager`], [`Runtime::run_process`]).
 //! - Read models: [`Projection`], [`Table`], [`ProjectionRef`], [`ProjectionStatus`], [`FailurePolicy`].
-//! - The past: [`AggregateRef::past`] and [`Past`] answer as of a version, a recorded or an effective time ([`AsOf`]), with
-//!   each change and its cause; [`read_model_at`] for read models; [`differences`] between any two states.
 //! - Events as they come: [`Subscription`] to one aggregate's, [`CategorySubscription`] to those of a type,
 //!   [`EventSubscription`] to those of an [`EventScope`], as they are recorded.
-//! - Searching what was recorded: [`Runtime::find_events`] with an [`EventQuery`] and an [`EventFilter`].
+//! - Searching what was recorded: [`Runtime::find_events`] with an [`EventQuery`] and [`EventCondition`]s.
+//! - The past: [`AggregateRef::past`] and [`Past`] answer as of a version, a recorded or an effective time ([`AsOf`]), with
+//!   each change and its cause; [`read_model_at`] for read models; [`differences`] between any two states.
 //! - What it measures: [`runtime_metrics`], [`projection_metrics`], [`journal_metrics`]; spans and events by `tracing`.
 //! - [`semantics`]: order, durability and failure on one page.
 #![warn(
@@ -147,6 +150,7 @@ mod event_query;
 mod options;
 mod parked;
 mod outcome;
+mod process;
 mod projection;
 mod query_error;
 mod refusal;
@@ -211,15 +215,20 @@ pub use event_codec::{
 };
 pub use event_id::event_id;
 pub use event_query::{
-    CursorKey, CursorKeys, EVENT_FILTER_CONDITIONS_MAX, EVENT_FILTER_DEPTH_MAX,
-    EVENT_QUERY_EXAMINED_MAX, EVENT_QUERY_LIMIT_MAX, EventCursor, EventFilter, EventOrder,
+    CursorKey, CursorKeys, EVENT_CONDITION_DEPTH_MAX, EVENT_CONDITIONS_MAX,
+    EVENT_QUERY_EXAMINED_MAX, EVENT_QUERY_LIMIT_MAX, EventCondition, EventCursor, EventOrder,
     EventPage, EventQuery, EventQueryError,
 };
 pub use idempotent_command::IdempotentCommand;
-pub use meters::{projection_metrics, runtime_metrics};
+pub use meters::{process_metrics, projection_metrics, runtime_metrics};
 pub use options::{RuntimeBuilder, WhenFull};
 pub use outcome::{Outcome, OutcomeError};
 pub use parked::ParkedAggregate;
+pub use process::{
+    COMMANDS_PER_REACTION_MAX, Input, InstanceRef, OUTBOX_COMMANDS_MAX, ParkedInstance,
+    ProcessCommands, ProcessError, ProcessManager, ProcessRef, ProcessStatus, Reactions,
+    STEP_NAME_BYTES_MAX, Settled, StartProcessError, StuckInstance, UnsettledCommand,
+};
 pub use projection::{
     ControlError, DEAD_LETTERS_MAX, DeadLetter, FailurePolicy, IncidentKind, ParkedEvent,
     ProjectError, Projection, ProjectionError, ProjectionFilter, ProjectionIncident, ProjectionRef,
@@ -230,7 +239,9 @@ pub use query_error::QueryError;
 pub use refusal::{NotRecorded, Overloaded, PanickedIn, UnreadableStream};
 pub use runtime::{AddressError, Runtime, StartError};
 pub use shutdown::{ProjectionReport, ShutdownIncomplete, ShutdownReport};
-pub use snapshots::SNAPSHOT_BYTES_MAX;
+pub use snapshots::{
+    KeptSnapshot, SNAPSHOT_BYTES_MAX, SnapshotError, SnapshotPolicy, SnapshotSpace,
+};
 pub use subscription::{
     CategorySubscription, EventScope, EventSubscription, StartAt, SubscribedEvent, Subscription,
     SubscriptionError,
@@ -259,6 +270,6 @@ pub use foldhouse_store::{
     AppendError, BackupOptions, BackupReport, Clock, CopyError, EventStore, EventStoreExt,
     ExpectedVersion, FrameSize, InvalidStreamId, JournalOptions, JournalStore, MemoryStore,
     Metadata, OpenError, Page, Position, RawLogLimit, ReadError, ReadOnlyJournal, RecordedEvent,
-    RecoveryReport, RestoreReport, SnapshotStore, Store, StreamId, StreamQuery, SystemClock,
-    Timestamp, Until, Version, backup, journal_metrics, raw_log_limit, restore,
+    RecoveryReport, RestoreReport, SnapshotCriteria, SnapshotStore, Store, StreamId, StreamQuery,
+    SystemClock, Timestamp, Until, Version, backup, journal_metrics, raw_log_limit, restore,
 };

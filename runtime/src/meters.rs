@@ -8,6 +8,7 @@ use std::time::Instant;
 use foldhouse_store::{Clock, Position, Timestamp, meters};
 
 use crate::command_error::CommandError;
+use crate::process::ProcessStatus;
 use crate::transaction::TransactionError;
 
 /// One of so many decisions of an aggregate is timed: two looks at the clock take as long as many a decision.
@@ -78,6 +79,33 @@ meters! {
         "How long ago the last event was recorded that its rows show; 0 when they show all";
     failures: Counter, "foldhouse_projection_failures_total", Count,
         "Times that it could not read, apply or keep something; it tries again, and parks in the end";
+}
+
+meters! {
+    /// The handles of one process.
+    struct ProcessMeters;
+    /// What a runtime measures of each process, under the label `process` with its name.
+    pub mod process_metrics;
+
+    lag_events: Gauge, "foldhouse_process_lag_events", Count,
+        "How many events are in the store that it has not read";
+    open_instances: Gauge, "foldhouse_process_open_instances", Count,
+        "Instances with commands that are not settled";
+    stuck_instances: Gauge, "foldhouse_process_stuck_instances", Count,
+        "Instances whose next command failed and is sent again";
+    parked_instances: Gauge, "foldhouse_process_parked_instances", Count,
+        "Instances that could not deal with an event and wait before it";
+}
+
+impl ProcessMeters {
+    #[allow(clippy::cast_precision_loss, reason = "gauges for people to read")]
+    pub(crate) fn show(&self, status: &ProcessStatus) {
+        let lag = status.head.get().saturating_sub(status.position.get());
+        self.lag_events.set(lag as f64);
+        self.open_instances.set(status.open as f64);
+        self.stuck_instances.set(status.stuck as f64);
+        self.parked_instances.set(status.parked as f64);
+    }
 }
 
 impl Meters {

@@ -1,4 +1,5 @@
 mod lifecycle;
+mod snapshots;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ pub(crate) use self::lifecycle::Lifecycle;
 use crate::event_query::{CursorKeys, Cursors};
 use crate::projection::{Alerts, ProjectionIncident};
 use crate::runtime::{Runtime, StartError};
+use crate::snapshots::SnapshotPolicies;
 use crate::timer::{TimedCommand, TimedCommands};
 
 /// What a caller gets when a limit on commands in flight is reached.
@@ -37,7 +39,7 @@ pub(crate) struct Options {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) commands_in_flight_max: usize,
     pub(crate) commands_in_flight_per_aggregate_max: usize,
-    pub(crate) snapshot_every_events: u64,
+    pub(crate) snapshots: SnapshotPolicies,
     pub(crate) when_full: WhenFull,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) alerts: Alerts,
@@ -53,7 +55,7 @@ impl RuntimeBuilder {
                 clock: Arc::new(SystemClock),
                 commands_in_flight_max: 65_536,
                 commands_in_flight_per_aggregate_max: 8_192,
-                snapshot_every_events: 1_000,
+                snapshots: SnapshotPolicies::default(),
                 when_full: WhenFull::Wait,
                 lifecycle: Lifecycle::default(),
                 alerts: Alerts::default(),
@@ -78,13 +80,6 @@ impl RuntimeBuilder {
     /// The most commands and queries in flight at one aggregate; 8,192 if nothing is said.
     pub fn commands_in_flight_per_aggregate_max(mut self, commands: usize) -> Self {
         self.options.commands_in_flight_per_aggregate_max = commands;
-        self
-    }
-
-    /// After how many events an aggregate's state is kept as a snapshot; 1,000 if nothing is said, `u64::MAX` for
-    /// never. A snapshot clones the state on the aggregate's own turn; encoding and saving it happen beside.
-    pub fn snapshot_every_events(mut self, events: u64) -> Self {
-        self.options.snapshot_every_events = events;
         self
     }
 
@@ -151,13 +146,7 @@ impl RuntimeBuilder {
                 });
             }
         }
-        if options.snapshot_every_events == 0 {
-            return Err(StartError::Option {
-                option: "snapshot_every_events",
-                value: 0,
-                limit: u64::MAX,
-            });
-        }
+        options.snapshots.check()?;
         options.lifecycle.check()?;
         Runtime::start(self.store, self.options).await
     }

@@ -14,10 +14,12 @@ use crate::directory::{Directory, OtherType};
 use crate::options::{Options, RuntimeBuilder};
 use crate::outcome::{Outcome, OutcomeError, settled_outcome};
 use crate::parked::ParkedAggregate;
+use crate::process::{self, ProcessManager, ProcessRef, StartProcessError};
 use crate::projection::{self, ProjectError, Projection, ProjectionRef};
 use crate::residency::passivate_idle;
 use crate::shared::Shared;
 use crate::shutdown::{self, ShutdownIncomplete, ShutdownReport};
+use crate::snapshots::{self, SnapshotError, SnapshotSpace};
 use crate::supervisor::Supervisor;
 use crate::timer::{self, TimerCursor, TimerPage};
 use crate::transaction::{self, IdempotentSteps, Purpose, Steps, Transacted, TransactionError};
@@ -172,6 +174,18 @@ impl Runtime {
             });
         }
         self.at(stream)
+    }
+
+    /// What the snapshots of a tenant's aggregates of this type take. It asks for each of them, so it takes its time where
+    /// there are many; [`AggregateRef::snapshots`] lists those of one.
+    ///
+    /// # Errors
+    /// [`SnapshotError::List`] and [`SnapshotError::Store`]: the store did not answer.
+    pub async fn snapshot_space<A: Aggregate>(
+        &self,
+        tenant: &str,
+    ) -> Result<SnapshotSpace, SnapshotError> {
+        snapshots::space::<A>(&self.owner.shared, tenant).await
     }
 
     fn at<A: Aggregate>(&self, stream: StreamId) -> Result<AggregateRef<A>, AddressError> {
@@ -403,6 +417,15 @@ impl Runtime {
         projection: P,
     ) -> Result<ProjectionRef<P>, ProjectError> {
         projection::start(&self.owner.shared, projection).await
+    }
+
+    /// Starts a process where it was: it is told of all events that it was not told of, and then of those that come. What
+    /// its instances had on their way goes on. It ends with the runtime.
+    ///
+    /// # Errors
+    /// See [`StartProcessError`].
+    pub async fn run_process<P: ProcessManager>(&self) -> Result<ProcessRef<P>, StartProcessError> {
+        process::start(&self.owner.shared).await
     }
 
     /// The aggregates that failed too often and are left alone, the longest parked first. At most 10,000 are kept in mind;

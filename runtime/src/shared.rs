@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -51,6 +51,8 @@ pub(crate) struct Shared {
     begins_to_close: Notify,
     /// By name; without one while it is being loaded.
     projections: Mutex<BTreeMap<&'static str, Option<Arc<dyn AnyProjection>>>>,
+    /// The names of the processes that run.
+    processes: Mutex<BTreeSet<&'static str>>,
 }
 
 /// How many snapshots may be encoded and saved at a time, over all aggregates.
@@ -89,6 +91,7 @@ impl Shared {
             all_slots_empty: Notify::new(),
             begins_to_close: Notify::new(),
             projections: Mutex::default(),
+            processes: Mutex::default(),
         }
     }
 
@@ -115,6 +118,14 @@ impl Shared {
     ) -> MutexGuard<'_, BTreeMap<&'static str, Option<Arc<dyn AnyProjection>>>> {
         // Nothing panics while it holds the lock; a poisoned one is whole.
         self.projections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The names of the processes that run.
+    pub(crate) fn processes(&self) -> MutexGuard<'_, BTreeSet<&'static str>> {
+        // Nothing panics while it holds the lock; a poisoned one is whole.
+        self.processes
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,7 +4,7 @@
 //! - `category`: the events of all aggregates of a type, decoded
 //! - `events`: events as they are recorded, of whatever scope
 //! - `scope`: which events, and from where on
-//! - `decoded`: recorded events as those of today
+//! - `decoded`: events as those of an aggregate today
 //! - `feed`: what all of them stand on: pages of the journal, and waiting for more
 //! - `course`: how a feed reads its pages
 //! - `topics`: what somebody follows, and how those are woken
@@ -71,7 +71,7 @@ impl<A: Aggregate> Subscription<A> {
     pub(crate) fn new(shared: &Arc<Shared>, stream: &StreamId, from: Version) -> Self {
         Self {
             stream: stream.clone(),
-            events: Decoded::of(Feed::new(shared, Course::versions(stream, from))),
+            events: Decoded::new(Feed::new(shared, Course::versions(stream, from))),
         }
     }
 
@@ -83,11 +83,11 @@ impl<A: Aggregate> Subscription<A> {
 
     #[cfg(test)]
     pub(crate) fn in_memory(&self) -> usize {
-        self.events.feed().in_memory()
+        self.events.in_memory()
     }
 
-    /// The next event; waits until there is one. A recorded event that is several today gives them one after the other,
-    /// with the same version; one that is none today is passed over. `None` when the runtime has shut down and every event was given.
+    /// The next event; waits until there is one. A recorded event that is several today gives them one after the other, with
+    /// the same version; one that is none today is passed over. `None` when the runtime has shut down and every event was given.
     ///
     /// Dropping the future loses nothing: the next call gives the same event.
     ///
@@ -116,7 +116,7 @@ impl<A: Aggregate> std::fmt::Debug for Subscription<A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Subscription")
             .field("stream", &self.stream)
-            .field("feed", self.events.feed())
+            .field("events", &self.events)
             .finish()
     }
 }

@@ -1,18 +1,19 @@
-use foldhouse::{Command, CommandContext, Decision};
-use serde::Serialize;
+use foldhouse::{Command, CommandContext, Decision, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::events::{AdjustmentReason, InventoryEvent};
 use super::item::{InventoryItem, OPEN_RESERVATIONS_MAX};
 use super::quantity::Quantity;
 use super::rejections::{
-    AdjustRejection, ReceiveRejection, ReleaseRejection, ReserveRejection, ShipRejection,
+    AdjustRejection, ExpireRejection, ReceiveRejection, ReleaseRejection, ReserveRejection,
+    ShipRejection,
 };
 use super::reservation::ReservationId;
 use super::stock::StockLevel;
 use crate::memo::Memo;
 
 /// Takes goods in. The reply is the stock after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receive {
     /// How many; not zero.
     pub quantity: Quantity,
@@ -55,25 +56,41 @@ impl Command for Receive {
 }
 
 /// Promises goods that are available. The reply is the name of the reservation, which [`Ship`] and [`Release`] take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reserve {
     /// How many; not zero.
     pub quantity: Quantity,
     /// Which reservation of its command it makes, from 0: several steps of one transaction may reserve the same item.
     pub line: u32,
+    /// From when on the promise no longer holds, if it ends by itself; see [`Expire`].
+    // Not written where it is not said: the fingerprints of commands from before there was such stay the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
 }
 
 impl Reserve {
     /// Promises that many.
     #[must_use]
     pub fn new(quantity: Quantity) -> Self {
-        Self { quantity, line: 0 }
+        Self {
+            quantity,
+            line: 0,
+            expires_at: None,
+        }
     }
 
     /// As this line of a basket whose lines are reserved by one transaction; each line needs a number of its own.
     #[must_use]
     pub fn line(mut self, line: u32) -> Self {
         self.line = line;
+        self
+    }
+
+    /// Until this time: unless it is shipped or released before, a timer takes the promise back. Register [`Expire`] with
+    /// the runtime (`RuntimeBuilder::timed_command`).
+    #[must_use]
+    pub fn until(mut self, expires_at: Timestamp) -> Self {
+        self.expires_at = Some(expires_at);
         self
     }
 }
@@ -109,12 +126,81 @@ impl Command for Reserve {
             reservation,
             quantity: self.quantity,
         };
-        Ok(Decision::event(reserved, reservation))
+        let Some(expires_at) = self.expires_at else {
+            return Ok(Decision::event(reserved, reservation));
+        };
+        let limited = InventoryEvent::ExpirySet {
+            reservation,
+            expires_at,
+        };
+        let decision = Decision::events([reserved, limited], reservation);
+        let expire = Expire::new(reservation);
+        Ok(decision.schedule(expiry_timer(reservation), expires_at, expire))
+    }
+}
+
+/// The name of the timer that ends a reservation. Persisted with it.
+fn expiry_timer(reservation: ReservationId) -> String {
+    format!("expiry of {reservation}")
+}
+
+/// The same decision, and the timer that would end the reservation, if it has one, does not fire any more.
+fn without_expiry<R>(
+    decision: Decision<InventoryEvent, R>,
+    item: &InventoryItem,
+    reservation: ReservationId,
+) -> Decision<InventoryEvent, R> {
+    match item.expires_at(reservation) {
+        Some(_) => decision.cancel(expiry_timer(reservation)),
+        None => decision,
+    }
+}
+
+/// Ends a promise whose time has come; its goods are available again. The reply is the stock after it. A timer sends it,
+/// for a reservation that was made with an end ([`Reserve::until`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expire {
+    /// Which promise, as a whole.
+    pub reservation: ReservationId,
+}
+
+impl Expire {
+    /// Ends this promise.
+    #[must_use]
+    pub fn new(reservation: ReservationId) -> Self {
+        Self { reservation }
+    }
+}
+
+impl Command for Expire {
+    type Aggregate = InventoryItem;
+    type Reply = StockLevel;
+    type Rejection = ExpireRejection;
+
+    fn decide(
+        &self,
+        item: &InventoryItem,
+        context: &CommandContext,
+    ) -> Result<Decision<InventoryEvent, StockLevel>, ExpireRejection> {
+        let reservation = self.reservation;
+        let quantity = item
+            .reservation(reservation)
+            .ok_or(ExpireRejection::UnknownReservation { reservation })?;
+        let now = context.now;
+        if item.expires_at(reservation).is_none_or(|at| at > now) {
+            return Err(ExpireRejection::NotDue { reservation, now });
+        }
+        let expired = InventoryEvent::Expired {
+            reservation,
+            quantity,
+        };
+        let level = StockLevel::new(item.on_hand(), item.reserved().saturating_sub(quantity));
+        Ok(Decision::event(expired, level))
     }
 }
 
 /// Takes a promise back; its goods are available again. The reply is the stock after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
     /// Which promise, as a whole.
     pub reservation: ReservationId,
@@ -147,12 +233,13 @@ impl Command for Release {
             quantity,
         };
         let level = StockLevel::new(item.on_hand(), item.reserved().saturating_sub(quantity));
-        Ok(Decision::event(released, level))
+        let decision = Decision::event(released, level);
+        Ok(without_expiry(decision, item, reservation))
     }
 }
 
 /// Sends promised goods off. The reply is the stock after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ship {
     /// Which promise, as a whole.
     pub reservation: ReservationId,
@@ -192,12 +279,13 @@ impl Command for Ship {
             quantity,
         };
         let level = StockLevel::new(on_hand, item.reserved().saturating_sub(quantity));
-        Ok(Decision::event(shipped, level))
+        let decision = Decision::event(shipped, level);
+        Ok(without_expiry(decision, item, reservation))
     }
 }
 
 /// Brings the book to what is really on the shelf. The reply is the stock after it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Adjust {
     /// How many more (or fewer, below zero) there are than the book says; not zero.
     pub delta: i64,

@@ -1,7 +1,7 @@
 //! What is on disk: these bytes were written once and must be read for ever. A test here that fails is a change of
 //! the persisted contract; mend the code, not the bytes.
 
-use foldhouse::Aggregate;
+use foldhouse::{Aggregate, Timestamp};
 use uuid::Uuid;
 
 use super::*;
@@ -28,6 +28,20 @@ fn events_and_their_bytes() -> Vec<(InventoryEvent, &'static [u8])> {
                 quantity,
             },
             b"\x81\xa8Released\x82\xabreservation\xc4\x100123456789abcdef\xa8quantity\x03",
+        ),
+        (
+            InventoryEvent::ExpirySet {
+                reservation,
+                expires_at: Timestamp::from_unix_micros(7),
+            },
+            b"\x81\xa9ExpirySet\x82\xabreservation\xc4\x100123456789abcdef\xaaexpires_at\x07",
+        ),
+        (
+            InventoryEvent::Expired {
+                reservation,
+                quantity,
+            },
+            b"\x81\xa7Expired\x82\xabreservation\xc4\x100123456789abcdef\xa8quantity\x03",
         ),
         (
             InventoryEvent::Shipped {

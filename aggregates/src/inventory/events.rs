@@ -1,5 +1,6 @@
 use std::fmt;
 
+use foldhouse::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::quantity::Quantity;
@@ -23,6 +24,20 @@ pub enum InventoryEvent {
     /// Goods on hand were promised to somebody.
     Reserved {
         /// The name of the promise.
+        reservation: ReservationId,
+        /// How many.
+        quantity: Quantity,
+    },
+    /// A promise got an end: it stands behind its reservation, in the same append.
+    ExpirySet {
+        /// Which promise.
+        reservation: ReservationId,
+        /// From when on it no longer holds.
+        expires_at: Timestamp,
+    },
+    /// A promise came to its end before anybody shipped or released it; the goods are available again.
+    Expired {
+        /// Which promise.
         reservation: ReservationId,
         /// How many.
         quantity: Quantity,

@@ -1,6 +1,6 @@
 use foldhouse::IdempotentCommand;
 
-use super::commands::{Adjust, Receive, Release, Reserve, Ship};
+use super::commands::{Adjust, Expire, Receive, Release, Reserve, Ship};
 
 // The names stand in the fingerprints of recorded commands: never change one.
 
@@ -14,6 +14,10 @@ impl IdempotentCommand for Reserve {
 
 impl IdempotentCommand for Release {
     const NAME: &'static str = "release";
+}
+
+impl IdempotentCommand for Expire {
+    const NAME: &'static str = "expire";
 }
 
 impl IdempotentCommand for Ship {

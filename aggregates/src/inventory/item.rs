@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use foldhouse::Aggregate;
+use foldhouse::{Aggregate, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::events::InventoryEvent;
@@ -19,7 +19,7 @@ pub const OPEN_RESERVATIONS_MAX: usize = 100_000;
 /// Its rules:
 /// - Never oversold: what is reserved never exceeds what is on hand. A reservation takes only what is available, and
 ///   an adjustment cannot take away what is promised.
-/// - A reservation is shipped or released as a whole, once.
+/// - A reservation is shipped, released or expires as a whole, once.
 /// - Nothing moves a quantity of zero, and no quantity exceeds 64 bits.
 /// - At most [`OPEN_RESERVATIONS_MAX`] reservations are open.
 ///
@@ -30,6 +30,9 @@ pub struct InventoryItem {
     // Always the sum over `reservations`, kept so that no decision walks them.
     reserved: Quantity,
     reservations: BTreeMap<ReservationId, Quantity>,
+    /// Those that end by themselves. Snapshots from before there were such have none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    expiries: BTreeMap<ReservationId, Timestamp>,
 }
 
 impl Aggregate for InventoryItem {
@@ -47,7 +50,19 @@ impl Aggregate for InventoryItem {
                 reservation,
                 quantity,
             } => self.promise(*reservation, *quantity),
+            InventoryEvent::ExpirySet {
+                reservation,
+                expires_at,
+            } => {
+                if self.reservations.contains_key(reservation) {
+                    self.expiries.insert(*reservation, *expires_at);
+                }
+            }
             InventoryEvent::Released {
+                reservation,
+                quantity,
+            }
+            | InventoryEvent::Expired {
                 reservation,
                 quantity,
             } => self.settle(*reservation, *quantity),
@@ -103,6 +118,12 @@ impl InventoryItem {
         self.reservations.get(&reservation).copied()
     }
 
+    /// When an open reservation ends by itself; `None` if it does not, or is not open.
+    #[must_use]
+    pub fn expires_at(&self, reservation: ReservationId) -> Option<Timestamp> {
+        self.expiries.get(&reservation).copied()
+    }
+
     /// The open reservations, in the order of their ids.
     pub fn reservations(&self) -> impl ExactSizeIterator<Item = (ReservationId, Quantity)> + '_ {
         self.reservations.iter().map(|(id, held)| (*id, *held))
@@ -123,6 +144,7 @@ impl InventoryItem {
         let left = held.get().saturating_sub(settled);
         if left.is_zero() {
             held.remove();
+            self.expiries.remove(&reservation);
         } else {
             held.insert(left);
         }

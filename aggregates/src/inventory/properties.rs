@@ -103,7 +103,14 @@ fn recount(history: &[InventoryEvent]) -> (i128, BTreeMap<ReservationId, i128>) 
                 let before = open.insert(reservation, i128::from(quantity.get()));
                 assert_eq!(before, None, "a reservation is made once");
             }
+            InventoryEvent::ExpirySet { reservation, .. } => {
+                assert!(open.contains_key(&reservation), "only what is open can end");
+            }
             InventoryEvent::Released {
+                reservation,
+                quantity,
+            }
+            | InventoryEvent::Expired {
                 reservation,
                 quantity,
             } => {

@@ -1,3 +1,5 @@
+use foldhouse::Timestamp;
+
 use super::item::OPEN_RESERVATIONS_MAX;
 use super::quantity::Quantity;
 use super::reservation::ReservationId;
@@ -62,6 +64,28 @@ pub enum ReleaseRejection {
     UnknownReservation {
         /// The reservation that was named.
         reservation: ReservationId,
+    },
+}
+
+/// Why a reservation does not expire.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExpireRejection {
+    /// No such reservation is open.
+    #[error(
+        "reservation {reservation} is not open: it was never made, or already released or shipped"
+    )]
+    UnknownReservation {
+        /// The reservation that was named.
+        reservation: ReservationId,
+    },
+    /// Its time has not come, or it has none.
+    #[error("reservation {reservation} does not end by itself, or not by {now}; release it")]
+    NotDue {
+        /// The reservation that was named.
+        reservation: ReservationId,
+        /// What time it was.
+        now: Timestamp,
     },
 }
 

@@ -1,3 +1,4 @@
+use foldhouse::Timestamp;
 use uuid::Uuid;
 
 use super::events::{AdjustmentReason, InventoryEvent};
@@ -10,8 +11,8 @@ use crate::memo::Memo;
 /// Snapshots carry a fingerprint of what the item makes of them, and `tests/golden` holds them as they are recorded: an
 /// event or an event's field that is new gets a sample here.
 pub(super) fn samples() -> Vec<InventoryEvent> {
-    let [first, second, third] =
-        [1, 2, 3].map(|number| ReservationId::from_uuid(Uuid::from_u128(number)));
+    let [first, second, third, fourth] =
+        [1, 2, 3, 4].map(|number| ReservationId::from_uuid(Uuid::from_u128(number)));
     let reserved = |reservation, quantity| InventoryEvent::Reserved {
         reservation,
         quantity: Quantity::new(quantity),
@@ -45,6 +46,15 @@ pub(super) fn samples() -> Vec<InventoryEvent> {
             delta: 13,
             reason: AdjustmentReason::Other,
             note: Memo::new("moved from the other shelf").ok(),
+        },
+        reserved(fourth, 2),
+        InventoryEvent::ExpirySet {
+            reservation: fourth,
+            expires_at: Timestamp::from_unix_micros(1_767_323_045_000_006),
+        },
+        InventoryEvent::Expired {
+            reservation: fourth,
+            quantity: Quantity::new(2),
         },
     ]
 }

@@ -60,7 +60,9 @@ impl StockLevel {
             InventoryEvent::Reserved { quantity, .. } => {
                 self.reserved = self.reserved.saturating_add(*quantity);
             }
-            InventoryEvent::Released { quantity, .. } => {
+            InventoryEvent::ExpirySet { .. } => {}
+            InventoryEvent::Released { quantity, .. }
+            | InventoryEvent::Expired { quantity, .. } => {
                 self.reserved = self.reserved.saturating_sub(*quantity);
             }
             InventoryEvent::Shipped { quantity, .. } => {

@@ -398,3 +398,98 @@ fn a_part_of_a_reservation_that_a_later_version_ships_leaves_the_rest_open() {
     assert_eq!(given.state().level(), level(8, 3));
     assert_eq!(given.state().reservation(order(1)), Some(units(3)));
 }
+
+// Reservations that end
+
+fn at(micros: i64) -> Timestamp {
+    Timestamp::from_unix_micros(micros)
+}
+
+fn limited(number: u128, expires_at: i64) -> InventoryEvent {
+    InventoryEvent::ExpirySet {
+        reservation: order(number),
+        expires_at: at(expires_at),
+    }
+}
+
+fn expired(number: u128, count: u64) -> InventoryEvent {
+    InventoryEvent::Expired {
+        reservation: order(number),
+        quantity: units(count),
+    }
+}
+
+#[test]
+fn a_reservation_with_an_end_is_taken_back_by_a_timer_then() {
+    let command_id = Uuid::from_u128(77);
+    let reservation = made_by(command_id);
+    item([received(10)])
+        .command_id(command_id)
+        .when(Reserve::new(units(4)).until(at(9)))
+        .then_scheduled(
+            &format!("expiry of {reservation}"),
+            at(9),
+            &Expire::new(reservation),
+        )
+        .then_state(|item| {
+            item.available() == units(6) && item.expires_at(reservation) == Some(at(9))
+        });
+    item([received(10), reserved(1, 4), limited(1, 9)])
+        .at(at(9))
+        .when(Expire::new(order(1)))
+        .then([expired(1, 4)])
+        .then_reply(&level(10, 0))
+        .then_no_timers()
+        .then_state(|item| item.available() == units(10) && item.reservations().len() == 0);
+}
+
+#[test]
+fn what_is_shipped_or_released_does_not_expire_and_what_has_no_end_has_no_timer() {
+    let timer = format!("expiry of {}", order(1));
+    let open = [received(10), reserved(1, 4), limited(1, 9)];
+    item(open.clone())
+        .when(Ship::new(order(1)))
+        .then([shipped(1, 4)])
+        .then_cancelled(&timer)
+        .then_state(|item| item.expires_at(order(1)).is_none());
+    item(open.clone())
+        .when(Release::new(order(1)))
+        .then([released(1, 4)])
+        .then_cancelled(&timer);
+    let endless = [received(10), reserved(1, 4)];
+    item(endless.clone())
+        .when(Ship::new(order(1)))
+        .then_no_timers();
+    item(endless.clone())
+        .when(Release::new(order(1)))
+        .then_no_timers();
+    item(endless.clone())
+        .when(Reserve::new(units(1)))
+        .then_no_timers();
+    for (history, now) in [(endless.to_vec(), at(99)), (open.to_vec(), at(8))] {
+        item(history)
+            .at(now)
+            .when(Expire::new(order(1)))
+            .then_rejected(&ExpireRejection::NotDue {
+                reservation: order(1),
+                now,
+            });
+    }
+    item([received(10), reserved(1, 4), limited(1, 9), shipped(1, 4)])
+        .at(at(9))
+        .when(Expire::new(order(1)))
+        .then_rejected(&ExpireRejection::UnknownReservation {
+            reservation: order(1),
+        });
+}
+
+#[test]
+fn a_snapshot_from_before_there_were_ends_is_read() {
+    let item = item([received(10), reserved(1, 4)]).state().clone();
+    let bytes = rmp_serde::to_vec_named(&item).unwrap();
+    assert!(!String::from_utf8_lossy(&bytes).contains("expiries"));
+    assert_eq!(
+        rmp_serde::from_slice::<InventoryItem>(&bytes).unwrap(),
+        item
+    );
+}

@@ -11,7 +11,7 @@ use crate::money::Money;
 use crate::total::Total;
 
 /// Opens an account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenAccount {
     /// The only currency that it will take.
     pub currency: Currency,
@@ -83,7 +83,7 @@ pub struct Posting {
 }
 
 /// Posts an amount on the debit side.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Debit {
     /// How much; positive, in the account's currency.
     pub amount: Money,
@@ -126,7 +126,7 @@ impl Command for Debit {
 }
 
 /// Posts an amount on the credit side.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credit {
     /// How much; positive, in the account's currency.
     pub amount: Money,

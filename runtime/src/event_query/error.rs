@@ -1,6 +1,6 @@
 use foldhouse_store::{Damage, ReadError, Timestamp};
 
-use super::{EVENT_FILTER_CONDITIONS_MAX, EVENT_FILTER_DEPTH_MAX};
+use super::{EVENT_CONDITION_DEPTH_MAX, EVENT_CONDITIONS_MAX};
 use crate::refusal::NotRecorded;
 
 /// Why a query has no page.
@@ -37,9 +37,9 @@ pub enum EventQueryError {
     },
     /// The filter has too many conditions or nests too deep.
     #[error(
-        "the filter has more than {EVENT_FILTER_CONDITIONS_MAX} conditions, or nests deeper than {EVENT_FILTER_DEPTH_MAX}"
+        "the filter has more than {EVENT_CONDITIONS_MAX} conditions, or nests deeper than {EVENT_CONDITION_DEPTH_MAX}"
     )]
-    FilterTooLarge,
+    TooManyConditions,
     /// More events than it may look at could match, and all of them are needed to order them by effective time. Narrow
     /// the query by a stream, a correlation id, a type or a range of recorded time, let it examine more, or order it by
     /// position.

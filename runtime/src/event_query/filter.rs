@@ -4,24 +4,24 @@ use foldhouse_store::{RecordedEvent, StreamId, Timestamp};
 use uuid::Uuid;
 
 /// The most conditions of one filter.
-pub const EVENT_FILTER_CONDITIONS_MAX: usize = 256;
+pub const EVENT_CONDITIONS_MAX: usize = 256;
 /// How deep a filter may nest.
-pub const EVENT_FILTER_DEPTH_MAX: usize = 16;
+pub const EVENT_CONDITION_DEPTH_MAX: usize = 16;
 
-/// Which events a query gives: conditions on recorded facts, combined by [`EventFilter::and`], [`EventFilter::or`] and
+/// Which events a query gives: conditions on recorded facts, combined by [`EventCondition::and`], [`EventCondition::or`] and
 /// `!`.
 ///
 /// ```
-/// use foldhouse::{EventFilter, Timestamp};
+/// use foldhouse::{EventCondition, Timestamp};
 ///
-/// let postings = EventFilter::event_type("Debited").or(EventFilter::event_type("Credited"));
-/// let this_year = EventFilter::effective_from(Timestamp::from_unix_micros(1_767_225_600_000_000));
-/// let filter = postings.and(this_year).and(!EventFilter::metadata("channel", "import"));
+/// let postings = EventCondition::event_type("Debited").or(EventCondition::event_type("Credited"));
+/// let this_year = EventCondition::effective_from(Timestamp::from_unix_micros(1_767_225_600_000_000));
+/// let filter = postings.and(this_year).and(!EventCondition::metadata("channel", "import"));
 /// ```
 ///
-/// It may have [`EVENT_FILTER_CONDITIONS_MAX`] conditions and nest [`EVENT_FILTER_DEPTH_MAX`] deep.
+/// It may have [`EVENT_CONDITIONS_MAX`] conditions and nest [`EVENT_CONDITION_DEPTH_MAX`] deep.
 #[derive(Clone, Debug, PartialEq)]
-pub struct EventFilter {
+pub struct EventCondition {
     pub(super) expression: Expression,
     conditions: usize,
     depth: usize,
@@ -53,7 +53,7 @@ pub(super) enum Condition {
     Metadata { key: Arc<str>, value: Arc<str> },
 }
 
-impl EventFilter {
+impl EventCondition {
     fn is(condition: Condition) -> Self {
         Self {
             expression: Expression::Is(condition),
@@ -194,10 +194,10 @@ impl EventFilter {
 
     /// What is too large is let go at once: it takes no memory, and the query says so.
     fn bounded(expression: Expression, conditions: usize, depth: usize) -> Self {
-        if conditions > EVENT_FILTER_CONDITIONS_MAX || depth > EVENT_FILTER_DEPTH_MAX {
+        if conditions > EVENT_CONDITIONS_MAX || depth > EVENT_CONDITION_DEPTH_MAX {
             return Self {
                 expression: Expression::TooLarge,
-                conditions: EVENT_FILTER_CONDITIONS_MAX + 1,
+                conditions: EVENT_CONDITIONS_MAX + 1,
                 depth: 1,
             };
         }
@@ -209,7 +209,7 @@ impl EventFilter {
     }
 
     pub(super) fn is_too_large(&self) -> bool {
-        self.conditions > EVENT_FILTER_CONDITIONS_MAX
+        self.conditions > EVENT_CONDITIONS_MAX
     }
 
     /// Whether an event passes. Nothing passes one that is too large.
@@ -224,7 +224,7 @@ impl EventFilter {
     }
 }
 
-impl std::ops::Not for EventFilter {
+impl std::ops::Not for EventCondition {
     type Output = Self;
 
     fn not(self) -> Self {

@@ -9,7 +9,6 @@ use crate::runtime::StartError;
 #[derive(Clone, Debug)]
 pub(crate) struct Lifecycle {
     pub(crate) residency: ResidencyLimits,
-    pub(crate) snapshot_on_passivation_events: u64,
     pub(crate) restarts: RestartLimits,
     /// `None` for never.
     pub(crate) stuck_after: Option<Duration>,
@@ -23,7 +22,6 @@ impl Default for Lifecycle {
                 bytes_max: None,
                 idle_max: None,
             },
-            snapshot_on_passivation_events: 100,
             restarts: RestartLimits {
                 restarts_max: 20,
                 window: Duration::from_secs(60),
@@ -57,14 +55,6 @@ impl RuntimeBuilder {
     /// on top. What is beyond is passivated, as for [`RuntimeBuilder::live_aggregates_max`]. Unbounded, if nothing is said.
     pub fn resident_bytes_max(mut self, bytes: usize) -> Self {
         self.options.lifecycle.residency.bytes_max = Some(bytes);
-        self
-    }
-
-    /// How many events behind its latest snapshot an aggregate must be for a new one to be taken when it is passivated,
-    /// so that it is soon back; 100 if nothing is said, `u64::MAX` for never. If 16 others are just being saved it goes
-    /// without.
-    pub fn snapshot_on_passivation_after_events(mut self, events: u64) -> Self {
-        self.options.lifecycle.snapshot_on_passivation_events = events;
         self
     }
 
@@ -122,10 +112,7 @@ impl Lifecycle {
                 limit: RESTARTS_LIMIT as u64,
             });
         }
-        at_least_one(
-            "snapshot_on_passivation_after_events",
-            usize::from(self.snapshot_on_passivation_events > 0),
-        )
+        Ok(())
     }
 }
 

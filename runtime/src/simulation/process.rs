@@ -9,6 +9,7 @@ use super::machine::Machine;
 use crate::projection::{ProjectError, Projection, ProjectionRef, Table};
 use crate::refusal::panic_message;
 use crate::runtime::Runtime;
+use crate::timer::is_timer_record;
 
 /// One process of a run: a runtime, from its start to its end or its crash.
 pub struct Process {
@@ -104,7 +105,7 @@ fn replay<P: Projection>(
     events: &[RecordedEvent],
 ) -> Result<Table<P::Key, P::Row>, String> {
     let mut table = Table::new();
-    for event in events {
+    for event in events.iter().filter(|event| !is_timer_record(event)) {
         // Unwind safe: after a panic the table is thrown away.
         let applied = catch_unwind(AssertUnwindSafe(|| projection.apply(event, &mut table)));
         match applied {

@@ -1,3 +1,4 @@
+mod alarms;
 mod bank;
 mod determinism;
 mod planted;

@@ -38,7 +38,12 @@ fn some() -> Vec<Event> {
 }
 
 build!(First, u64, |sum, Event::Added(by)| *sum += by, some());
-build!(Same, u64, |sum, Event::Added(by)| *sum = by + *sum, some());
+build!(
+    Same,
+    u64,
+    |sum, Event::Added(by)| *sum = sum.wrapping_add(*by),
+    some()
+);
 build!(
     OtherRule,
     u64,

@@ -31,11 +31,12 @@ impl<A: Aggregate> CategorySubscription<A> {
             None => EventScope::aggregate_type(A::TYPE),
         };
         Self {
-            events: Decoded::of(feed_of(shared, scope, start)),
+            events: Decoded::new(feed_of(shared, scope, start)),
         }
     }
 
-    /// The next event; waits until there is one. `None` when the runtime has shut down and every event was given.
+    /// The next event; waits until there is one. A recorded event that is several today gives them one after the other; one
+    /// that is none today is passed over. `None` when the runtime has shut down and every event was given.
     ///
     /// # Errors
     /// See [`SubscriptionError`]. The subscription stands before the event: the next call tries it again.
@@ -52,7 +53,7 @@ impl<A: Aggregate> CategorySubscription<A> {
     /// As [`EventSubscription::position`](crate::EventSubscription::position).
     #[must_use]
     pub fn position(&self) -> Position {
-        self.events.feed().position()
+        self.events.position()
     }
 }
 
@@ -67,7 +68,7 @@ impl<A: Aggregate> Stream for CategorySubscription<A> {
 impl<A: Aggregate> std::fmt::Debug for CategorySubscription<A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CategorySubscription")
-            .field("feed", self.events.feed())
+            .field("events", &self.events)
             .finish()
     }
 }

@@ -1,8 +1,10 @@
+use std::collections::VecDeque;
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use foldhouse_store::RecordedEvent;
+use foldhouse_store::{Position, RecordedEvent};
 
 use super::SubscribedEvent;
 use super::error::SubscriptionError;
@@ -12,55 +14,73 @@ use crate::event_codec::Events;
 use crate::refusal::{UnreadableStream, panic_message};
 use crate::upcasters;
 
-/// The events of a feed as they are read today: one recorded event gives one, several, or none.
+/// The events of a feed as those of `A` today.
 pub(super) struct Decoded<A: Aggregate> {
     feed: Feed,
-    /// What is still to be given of the event that the feed stands before, the next one last.
-    rest: Events<A::Event>,
+    /// What is still to be given of a recorded event that is several today.
+    rest: VecDeque<SubscribedEvent<A::Event>>,
+    aggregate: PhantomData<fn() -> A>,
 }
 
-// No event is ever pinned in it.
-impl<A: Aggregate> Unpin for Decoded<A> {}
-
 impl<A: Aggregate> Decoded<A> {
-    pub(super) fn of(feed: Feed) -> Self {
-        let rest = Events::new();
-        Self { feed, rest }
+    pub(super) fn new(feed: Feed) -> Self {
+        Self {
+            feed,
+            rest: VecDeque::new(),
+            aggregate: PhantomData,
+        }
     }
 
-    pub(super) fn feed(&self) -> &Feed {
-        &self.feed
+    #[cfg(test)]
+    pub(super) fn in_memory(&self) -> usize {
+        self.feed.in_memory()
     }
 
-    /// The next event. A recorded one is taken with the last of those that it gives, and not if it cannot be read.
+    /// The position up to which everything was given.
+    pub(super) fn position(&self) -> Position {
+        match self.rest.front() {
+            // Of that event not all was given.
+            Some(next) => Position::new(next.recorded.position.get().saturating_sub(1)),
+            None => self.feed.position(),
+        }
+    }
+
+    /// Leaves out the event before which it stands.
+    pub(super) fn pass_over(&mut self) -> Option<RecordedEvent> {
+        match self.rest.drain(..).next() {
+            Some(next) => Some(next.recorded),
+            None => self.feed.take(),
+        }
+    }
+
+    /// The next event. It is not taken if it cannot be read.
     pub(super) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<SubscribedEvent<A::Event>>, SubscriptionError>> {
         loop {
+            if let Some(event) = self.rest.pop_front() {
+                return Poll::Ready(Ok(Some(event)));
+            }
             let Some(recorded) = ready!(self.feed.poll_front(cx))? else {
                 return Poll::Ready(Ok(None));
             };
-            if self.rest.is_empty() {
-                self.rest = read_events::<A>(recorded)
-                    .map_err(|unreadable| SubscriptionError::Unreadable(Arc::new(unreadable)))?;
-                self.rest.reverse();
-            }
-            let event = self.rest.pop();
-            let recorded = match self.rest.is_empty() {
-                true => self.feed.take(),
-                false => Some(recorded.clone()),
+            let mut events = read_events::<A>(recorded)
+                .map_err(|unreadable| SubscriptionError::Unreadable(Arc::new(unreadable)))?;
+            let Some(recorded) = self.feed.take() else {
+                return Poll::Ready(Ok(None));
             };
-            if let Some((event, recorded)) = event.zip(recorded) {
+            if events.len() == 1
+                && let Some(event) = events.pop()
+            {
                 return Poll::Ready(Ok(Some(SubscribedEvent { event, recorded })));
             }
+            let several = events.into_iter().map(|event| SubscribedEvent {
+                event,
+                recorded: recorded.clone(),
+            });
+            self.rest.extend(several);
         }
-    }
-
-    /// Leaves out the event before which it stands, with all that is still to be given of it.
-    pub(super) fn pass_over(&mut self) -> Option<RecordedEvent> {
-        self.rest.clear();
-        self.feed.take()
     }
 }
 
@@ -73,5 +93,16 @@ fn read_events<A: Aggregate>(event: &RecordedEvent) -> Result<Events<A::Event>, 
         Ok(Ok(())) => Ok(events),
         Ok(Err(error)) => Err(UnreadableStream::event(event, error)),
         Err(panic) => Err(UnreadableStream::panicked(event, panic_message(panic))),
+    }
+}
+
+// Nothing in it is pinned in place.
+impl<A: Aggregate> Unpin for Decoded<A> {}
+
+impl<A: Aggregate> std::fmt::Debug for Decoded<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Decoded")
+            .field("feed", &self.feed)
+            .finish_non_exhaustive()
     }
 }

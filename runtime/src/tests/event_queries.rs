@@ -87,7 +87,7 @@ async fn all_pages(
 fn expected(
     everything: &[RecordedEvent],
     tenant: Option<&str>,
-    filter: &EventFilter,
+    filter: &EventCondition,
     order: EventOrder,
 ) -> Vec<u64> {
     let of_tenant = |event: &&RecordedEvent| {
@@ -112,30 +112,31 @@ fn positions(events: &[RecordedEvent]) -> Vec<u64> {
     events.iter().map(|event| event.position.get()).collect()
 }
 
-fn any_condition() -> impl Strategy<Value = EventFilter> {
+fn any_condition() -> impl Strategy<Value = EventCondition> {
     let id = (0..22_u128).prop_map(Uuid::from_u128);
     let time = (0..EVENTS as i64 + 5).prop_map(second);
     prop_oneof![
         prop::sample::select(vec!["Debited", "Credited", "Closed", "None"])
-            .prop_map(EventFilter::event_type),
+            .prop_map(EventCondition::event_type),
         prop::collection::vec(prop::sample::select(vec!["Debited", "Closed"]), 0..3)
-            .prop_map(EventFilter::event_types),
-        prop::sample::select(vec!["account", "item", "none"]).prop_map(EventFilter::aggregate_type),
-        prop::sample::select(vec!["acme", "globex"]).prop_map(EventFilter::tenant),
+            .prop_map(EventCondition::event_types),
+        prop::sample::select(vec!["account", "item", "none"])
+            .prop_map(EventCondition::aggregate_type),
+        prop::sample::select(vec!["acme", "globex"]).prop_map(EventCondition::tenant),
         prop::sample::select(vec!["acme/item/2", "globex/account/1", "acme/item/9"])
-            .prop_map(|stream| EventFilter::stream(stream.parse().unwrap())),
-        time.clone().prop_map(EventFilter::recorded_from),
-        time.clone().prop_map(EventFilter::recorded_before),
-        time.clone().prop_map(EventFilter::effective_from),
-        time.prop_map(EventFilter::effective_before),
-        id.clone().prop_map(EventFilter::correlation),
-        id.prop_map(EventFilter::causation),
-        prop::sample::select(vec!["eve", "bob", "mallory"]).prop_map(EventFilter::user),
-        Just(EventFilter::metadata("channel", "import")),
+            .prop_map(|stream| EventCondition::stream(stream.parse().unwrap())),
+        time.clone().prop_map(EventCondition::recorded_from),
+        time.clone().prop_map(EventCondition::recorded_before),
+        time.clone().prop_map(EventCondition::effective_from),
+        time.prop_map(EventCondition::effective_before),
+        id.clone().prop_map(EventCondition::correlation),
+        id.prop_map(EventCondition::causation),
+        prop::sample::select(vec!["eve", "bob", "mallory"]).prop_map(EventCondition::user),
+        Just(EventCondition::metadata("channel", "import")),
     ]
 }
 
-fn any_filter() -> impl Strategy<Value = EventFilter> {
+fn any_filter() -> impl Strategy<Value = EventCondition> {
     any_condition().prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
             3 => (inner.clone(), inner.clone()).prop_map(|(one, other)| one.and(other)),
@@ -215,7 +216,7 @@ async fn what_is_recorded_while_pages_are_turned_does_not_come_in_between() {
         let expected = expected(
             &all[..EVENTS],
             Some("acme"),
-            &EventFilter::tenant("acme"),
+            &EventCondition::tenant("acme"),
             order,
         );
         let mut given = Vec::new();
@@ -244,7 +245,7 @@ async fn a_filter_that_nothing_passes_gives_empty_pages_that_go_on_and_end() {
     let store = store_of_variety().await;
     let runtime = start(&store).await;
     let mut query = EventQuery::of_tenant("acme")
-        .filter(EventFilter::user("mallory"))
+        .filter(EventCondition::user("mallory"))
         .examine_at_most(30);
     let (mut pages, mut examined) = (0, 0);
     loop {
@@ -270,7 +271,7 @@ async fn sorting_more_than_may_be_looked_at_is_refused_and_says_how_to_narrow_it
     let error = runtime.find_events(&query).await.unwrap_err();
     assert_eq!(error, EventQueryError::TooBroadToSort { examined_max: 50 });
     let stream = StreamId::new("acme", "account", "1").unwrap();
-    let narrowed = query.filter(EventFilter::stream(stream));
+    let narrowed = query.filter(EventCondition::stream(stream));
     assert!(
         !runtime
             .find_events(&narrowed)
@@ -294,37 +295,37 @@ async fn limits_that_do_not_fit_and_filters_that_are_too_large_are_refused() {
         let error = runtime.find_events(&query).await.unwrap_err();
         assert!(matches!(error, EventQueryError::Limit { .. }), "{error}");
     }
-    let wide = |count: usize| EventFilter::event_types((0..count).map(|name| name.to_string()));
+    let wide = |count: usize| EventCondition::event_types((0..count).map(|name| name.to_string()));
     let deep = |depth: usize| {
-        (0..depth).fold(EventFilter::user("eve"), |filter, number| {
+        (0..depth).fold(EventCondition::user("eve"), |filter, number| {
             match number % 2 {
-                0 => filter.and(EventFilter::user("bob")),
-                _ => filter.or(EventFilter::user("bob")),
+                0 => filter.and(EventCondition::user("bob")),
+                _ => filter.or(EventCondition::user("bob")),
             }
         })
     };
     for filter in [
-        wide(EVENT_FILTER_CONDITIONS_MAX),
-        deep(EVENT_FILTER_DEPTH_MAX - 1),
+        wide(EVENT_CONDITIONS_MAX),
+        deep(EVENT_CONDITION_DEPTH_MAX - 1),
     ] {
         runtime.find_events(&all().filter(filter)).await.unwrap();
     }
     for filter in [
-        wide(EVENT_FILTER_CONDITIONS_MAX + 1),
-        deep(EVENT_FILTER_DEPTH_MAX),
+        wide(EVENT_CONDITIONS_MAX + 1),
+        deep(EVENT_CONDITION_DEPTH_MAX),
         wide(100_000),
         !deep(100_000),
-        deep(100_000).and(EventFilter::user("eve")),
+        deep(100_000).and(EventCondition::user("eve")),
     ] {
         let error = runtime
             .find_events(&all().filter(filter))
             .await
             .unwrap_err();
-        assert_eq!(error, EventQueryError::FilterTooLarge);
+        assert_eq!(error, EventQueryError::TooManyConditions);
     }
     // Taken back, it is what it was.
-    let back = (0..100_001).fold(EventFilter::user("eve"), |filter, _| !filter);
-    assert_eq!(back, !EventFilter::user("eve"));
+    let back = (0..100_001).fold(EventCondition::user("eve"), |filter, _| !filter);
+    assert_eq!(back, !EventCondition::user("eve"));
 }
 
 #[tokio::test]

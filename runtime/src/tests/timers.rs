@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use foldhouse_store::{EventStore, MemoryStore, Position, StreamQuery, Timestamp, Version};
 
-use self::alarm::{Alarm, AlarmEvent, Arm, Boom, Disarm, ManualClock, Ring, Rung};
+use self::alarm::{Alarm, AlarmEvent, Arm, Boom, Disarm, Ring, Rung};
+use super::manual_clock::ManualClock;
 use super::{PATIENCE, start_with, until};
 use crate::testing::given;
 use crate::{

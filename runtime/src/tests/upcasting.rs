@@ -70,7 +70,7 @@ async fn record(store: &MemoryStore, event_type: &str, schema_version: u16, euro
     let mut payload = Fields::none();
     payload.set("euros", &euros).unwrap();
     let payload = Payload::message_pack(payload.into_payload().unwrap());
-    let mut event = NewEvent::new(uuid::Uuid::now_v7(), event_type, payload);
+    let mut event = NewEvent::new(SystemClock.new_id(), event_type, payload);
     event.schema_version = schema_version;
     let append = Append::to(till_stream(), ExpectedVersion::Any, [event]);
     store.append(append).await.unwrap();

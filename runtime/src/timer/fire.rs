@@ -238,6 +238,8 @@ impl<C: TimedCommand> FireWork<C> {
     fn prepare(&self, cell: &mut Cell<C::Aggregate>) -> Result<Ready<C>, NotReady> {
         let Timer { id, scheduled, .. } = &self.timer;
         let mut context = cell.context(Some(command_id(*id)), Some(Box::new(self.meta())));
+        // The clock may have been set back since it was looked at; the domain must not see a timer before its time.
+        context.now = context.now.max(scheduled.at);
         // Unwind safe: `decide` has the state by shared reference, and the actor ends on a panic.
         let decided = AssertUnwindSafe(|| self.command.decide(cell.state(), &context));
         let decided = catch_unwind(decided)

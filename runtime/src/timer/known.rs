@@ -14,6 +14,10 @@ pub(crate) struct KnownTimers {
     /// Everything up to here is durable and not in `changed`: who has read so far has seen it.
     since: Position,
     /// By name: the timer that is pending, or none. Made for the first change.
+    #[allow(
+        clippy::box_collection,
+        reason = "every aggregate has the room of the box"
+    )]
     changed: Option<Box<HashMap<Arc<str>, Option<Uuid>>>>,
 }
 

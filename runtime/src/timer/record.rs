@@ -45,6 +45,10 @@ static EVENT_IDS: LazyLock<EventIds> = LazyLock::new(|| EventIds::of(&TIMERS_STR
 
 /// What is recorded of a timer. The persisted contract: names and meanings never change; a new field is optional with a
 /// default.
+#[allow(
+    clippy::enum_variant_names,
+    reason = "they are event types, beside those of all aggregates"
+)]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum TimerEvent {
     TimerScheduled(Scheduled),

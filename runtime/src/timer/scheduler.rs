@@ -173,8 +173,11 @@ impl Scheduler {
         entry: Entry,
         as_of: Position,
     ) -> Result<(), ReadError> {
-        let kinds = &self.shared.options.timed_commands;
-        let kind = kinds.find(entry.stream.aggregate_type(), &entry.command);
+        let (shared, of) = (&self.shared, entry.stream.aggregate_type());
+        let kind = shared.options.timed_commands.find(of, &entry.command);
+        let kind = kind
+            .cloned()
+            .or_else(|| shared.timers.find(of, &entry.command));
         let firing = match (kind, index.scheduled_by(entry.number).await?) {
             (None, _) => Err(format!(
                 "{} sends no command {:?}: register it with RuntimeBuilder::timed_command",

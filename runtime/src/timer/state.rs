@@ -1,9 +1,11 @@
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use foldhouse_store::Store;
 use tokio::sync::{Mutex, Notify, watch};
 
+use super::change::TimedCommand;
 use super::index::Index;
+use super::registry::{TimedCommands, TimedKind};
 
 /// What a runtime's parts share of its timers.
 pub(crate) struct Timers {
@@ -12,6 +14,8 @@ pub(crate) struct Timers {
     pub(super) wake: Notify,
     /// How far the scheduler is, for those who wait for it.
     pub(super) rounds: watch::Sender<Rounds>,
+    /// The commands of those who register them while the runtime runs.
+    registered: RwLock<TimedCommands>,
 }
 
 /// The scheduler's rounds.
@@ -30,7 +34,23 @@ impl Timers {
             index: Mutex::new(Index::new(Arc::clone(store))),
             wake: Notify::new(),
             rounds: watch::Sender::default(),
+            registered: RwLock::default(),
         }
+    }
+
+    /// Lets timers send this command from now on.
+    pub(crate) fn register<C: TimedCommand>(&self) {
+        let registered = self.registered.write();
+        registered
+            .unwrap_or_else(PoisonError::into_inner)
+            .add::<C>();
+    }
+
+    /// A kind of command that was registered while the runtime runs.
+    pub(super) fn find(&self, aggregate_type: &str, name: &str) -> Option<Arc<dyn TimedKind>> {
+        let registered = self.registered.read();
+        let registered = registered.unwrap_or_else(PoisonError::into_inner);
+        registered.find(aggregate_type, name).cloned()
     }
 
     /// Timer changes are durable.

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::super::{CursorKeys, EventFilter};
+use super::super::{CursorKeys, EventCondition};
 use super::*;
 
 /// A clock that shows what it is set to.
@@ -35,7 +35,7 @@ fn cursors(keys: CursorKeys) -> Cursors {
 }
 
 fn query() -> EventQuery {
-    EventQuery::of_tenant("acme").filter(EventFilter::user("eve"))
+    EventQuery::of_tenant("acme").filter(EventCondition::user("eve"))
 }
 
 fn places() -> [Place; 2] {
@@ -100,13 +100,13 @@ fn a_cursor_that_was_altered_anywhere_is_invalid() {
 fn a_cursor_serves_its_own_query_and_tenant_alone() {
     let (cursors, clock) = (cursors(CursorKeys::new(key(1))), SetClock::default());
     let cursor = cursors.write(&query(), places()[0], &clock);
-    let filter = || EventFilter::user("eve");
+    let filter = || EventCondition::user("eve");
     for other in [
         EventQuery::of_tenant("acme"),
         EventQuery::of_tenant("acme").filter(!filter()),
-        EventQuery::of_tenant("acme").filter(EventFilter::user("mallory")),
-        EventQuery::of_tenant("acme").filter(EventFilter::event_type("eve")),
-        query().filter(EventFilter::event_type("Debited")),
+        EventQuery::of_tenant("acme").filter(EventCondition::user("mallory")),
+        EventQuery::of_tenant("acme").filter(EventCondition::event_type("eve")),
+        query().filter(EventCondition::event_type("Debited")),
         query().order(EventOrder::NewestFirst),
         query().order(EventOrder::EarliestEffective),
     ] {
@@ -129,7 +129,7 @@ fn a_cursor_serves_its_own_query_and_tenant_alone() {
 
 #[test]
 fn filters_that_say_something_else_have_another_fingerprint() {
-    let name = EventFilter::user;
+    let name = EventCondition::user;
     let filters = [
         name("a").and(name("b")),
         name("b").and(name("a")),
@@ -139,14 +139,14 @@ fn filters_that_say_something_else_have_another_fingerprint() {
         name("a").and(name("b").or(name("c"))),
         name("a").and(name("b")).or(name("c")),
         name("a").and(name("b")).and(name("c")),
-        EventFilter::metadata("a", "b"),
-        EventFilter::metadata("ab", ""),
-        EventFilter::metadata("", "ab"),
-        EventFilter::event_types(["a", "b"]),
-        EventFilter::event_types(["ab"]),
-        EventFilter::event_types(Vec::<&str>::new()),
+        EventCondition::metadata("a", "b"),
+        EventCondition::metadata("ab", ""),
+        EventCondition::metadata("", "ab"),
+        EventCondition::event_types(["a", "b"]),
+        EventCondition::event_types(["ab"]),
+        EventCondition::event_types(Vec::<&str>::new()),
     ];
-    let fingerprint = |filter: &EventFilter| {
+    let fingerprint = |filter: &EventCondition| {
         let query = EventQuery::of_tenant("acme").filter(filter.clone());
         Binding::of(&query).query
     };

@@ -6,6 +6,7 @@ use foldhouse_store::{Position, RecordedEvent, Version};
 use uuid::Uuid;
 
 use crate::simulation::history::{Answer, Call, Entries, Settled, Submitted};
+use crate::timer::is_reserved;
 
 /// How much of an append is there.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -139,20 +140,27 @@ fn owners(appends: &[Submitted]) -> HashMap<Uuid, usize> {
 }
 
 fn part(append: &Submitted, places: &HashMap<Uuid, (Position, Version)>) -> Part {
-    let mut found = append.events.iter().map(|(_, id)| places.get(id));
-    let Some(first) = found.next() else {
+    let mut found = append
+        .events
+        .iter()
+        .map(|(stream, id)| (stream, places.get(id)));
+    let Some((_, first)) = found.next() else {
         return Part::None;
     };
     let Some(&(mut position, mut version)) = first else {
-        return match found.any(|place| place.is_some()) {
+        return match found.any(|(_, place)| place.is_some()) {
             true => Part::Some,
             false => Part::None,
         };
     };
-    for place in found {
+    for (stream, place) in found {
         match place {
             Some((next, its_version)) if *next == position.next() => {
-                (position, version) = (*next, *its_version);
+                position = *next;
+                // What is recorded of timers has versions of its own.
+                if !is_reserved(stream.tenant()) {
+                    version = *its_version;
+                }
             }
             _ => return Part::Some,
         }

@@ -1,3 +1,4 @@
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -51,10 +52,10 @@ pub(super) fn check<A: Aggregate>(
         }
     }
     for (kind, samples) in by_kind(old) {
-        if !golden.contains_key(&kind) {
-            let file = directory.event_file(&kind.0, kind.1);
+        let file = directory.event_file(&kind.0, kind.1);
+        if let Entry::Vacant(vacant) = golden.entry(kind) {
             directory.write(file, "missing", &event_file::write(A::TYPE, &samples));
-            golden.insert(kind, samples);
+            vacant.insert(samples);
         }
     }
     check_steps::<A>(&golden, directory);

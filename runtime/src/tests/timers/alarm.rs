@@ -1,43 +1,9 @@
-//! The aggregate that the tests of timers work with, and their clock.
+//! The aggregate that the tests of timers work with.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-
-use foldhouse_store::{Clock, Timestamp};
+use foldhouse_store::Timestamp;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::{Aggregate, Command, CommandContext, Decided, Decision, IdempotentCommand, Never};
-
-/// Tells the time that it was set to.
-#[derive(Debug)]
-pub(super) struct ManualClock {
-    micros: AtomicI64,
-    ids: AtomicU64,
-}
-
-impl ManualClock {
-    pub(super) fn at(now: Timestamp) -> Arc<Self> {
-        Arc::new(Self {
-            micros: now.unix_micros().into(),
-            ids: 1.into(),
-        })
-    }
-
-    pub(super) fn set(&self, now: Timestamp) {
-        self.micros.store(now.unix_micros(), Ordering::SeqCst);
-    }
-}
-
-impl Clock for ManualClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_unix_micros(self.micros.load(Ordering::SeqCst))
-    }
-
-    fn new_id(&self) -> Uuid {
-        Uuid::from_u128(self.ids.fetch_add(1, Ordering::SeqCst).into())
-    }
-}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Alarm {

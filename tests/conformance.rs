@@ -21,3 +21,18 @@ mod journal {
         (Arc::new(store), directory)
     });
 }
+
+/// A fork of an empty journal, and what is appended to it.
+mod fork {
+    use std::sync::Arc;
+
+    use foldhouse_store::{JournalOptions, OverlayStore, Position};
+
+    foldhouse_store::conformance_tests!(async {
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let options = JournalOptions::new().segment_bytes(1 << 20);
+        let base = Arc::new(options.open(directory.path()).unwrap());
+        let fork = OverlayStore::fork(base, Position::BEFORE_FIRST).await;
+        (Arc::new(fork.unwrap()), directory)
+    });
+}

@@ -20,6 +20,7 @@ mod once;
 mod order_process;
 #[cfg(target_os = "linux")]
 mod overload;
+mod past;
 #[cfg(target_os = "linux")]
 mod power;
 mod processes;

@@ -34,6 +34,13 @@
 //!     });
 //! ```
 //!
+//! # The books
+//!
+//! [`Ledger`] posts journal entries over such accounts, all lines or none; its example shows how. Reversals, holds,
+//! fiscal periods and revaluation are its methods, [`LedgerDays`] and [`AccountLines`] the read models that balances
+//! and statements of any date are made of ([`trial_balance_on`], [`income_statement`], [`balance_sheet`],
+//! [`account_statement`], [`open_items`]).
+//!
 //! # A stock item
 //!
 //! ```
@@ -101,9 +108,21 @@ pub use inventory::{
     StockLevels,
 };
 pub use ledger::{
-    AccountBalance, Balances, CloseAccount, CloseRejection, ClosedAccount, Credit, Debit,
-    GlAccount, GlEvent, OpenAccount, OpenRejection, OverdraftPolicy, Posting, PostingRejection,
-    Side, TrialBalance, TrialLine, TrialSection,
+    AccountBalance, AccountId, AccountKind, AccountLine, AccountLines, AccountStatement,
+    AddAccount, AddPeriod, AgedTotals, BalanceSheet, Balances, BookDate, BookEvent, BookRejection,
+    ChangePeriod, ChartPlace, ChartRow, CloseAccount, CloseRejection, ClosedAccount,
+    ConversionPair, Credit, DatedBalance, DayKey, DayRow, Debit, ENTRY_LINES_MAX,
+    ENTRY_REFERENCES_MAX, ENTRY_TEXT_BYTES_MAX, EndHold, Entry, EntryEvent, EntryFault, EntryId,
+    EntryKind, EntryLine, EntryMark, EntryRejection, Exchange, FISCAL_PERIODS_MAX, FiscalPeriod,
+    GlAccount, GlBook, GlEvent, GlHold, Held, Hold, HoldEnd, HoldEvent, HoldId, HoldRejection,
+    IncomeStatement, JournalEntry, Ledger, LedgerDays, LedgerError, LineAction, LineBalance,
+    LineKey, LineRow, MarkEntry, NotADate, NumberEntry, OpenAccount, OpenBook, OpenHoldKey,
+    OpenHoldRow, OpenHolds, OpenItem, OpenRejection, OverdraftPolicy, ParentRejection,
+    PeriodRejection, PeriodStatus, PlaceHold, Posted, PostedLine, PostedPart, Posting,
+    PostingRejection, RecordEntry, ReversalDate, Side, StatementItem, StatementLine, TrialBalance,
+    TrialLine, TrialSection, Turnover, account_statement, aged, balance_sheet, balances_on,
+    general_ledger_report, income_statement, open_holds, open_items, rolled_up, trial_balance_on,
+    turnovers_between,
 };
 pub use memo::{MEMO_CHARS_MAX, Memo, MemoTooLong};
 pub use money::{Money, MoneyError};

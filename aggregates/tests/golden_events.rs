@@ -2,7 +2,7 @@
 //! never edited.
 
 use foldhouse::testing::golden_events;
-use foldhouse_aggregates::{GlAccount, InventoryItem};
+use foldhouse_aggregates::{GlAccount, GlBook, GlHold, InventoryItem, JournalEntry};
 
 #[test]
 fn accounts_read_what_they_ever_recorded() {
@@ -12,4 +12,19 @@ fn accounts_read_what_they_ever_recorded() {
 #[test]
 fn stock_items_read_what_they_ever_recorded() {
     golden_events::<InventoryItem>("tests/golden/inventory-item");
+}
+
+#[test]
+fn books_read_what_they_ever_recorded() {
+    golden_events::<GlBook>("tests/golden/gl-book");
+}
+
+#[test]
+fn journal_entries_read_what_they_ever_recorded() {
+    golden_events::<JournalEntry>("tests/golden/gl-entry");
+}
+
+#[test]
+fn holds_read_what_they_ever_recorded() {
+    golden_events::<GlHold>("tests/golden/gl-hold");
 }

@@ -2,7 +2,7 @@ use foldhouse::{
     EventStore, JournalStore, Position, Projection, ProjectionError, RecordedEvent, StreamId,
     Table, decode_event, event_id,
 };
-use foldhouse_aggregates::{GlAccount, GlEvent};
+use foldhouse_aggregates::{GlAccount, GlEvent, Side};
 use foldhouse_examples::{Failure, fail};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -95,7 +95,17 @@ impl Proof {
         let (debit, credit) = match decoded? {
             GlEvent::Debited { minor_units, .. } => (minor_units, 0),
             GlEvent::Credited { minor_units, .. } => (0, minor_units),
-            GlEvent::Opened { .. } | GlEvent::Closed {} => (0, 0),
+            GlEvent::LinePosted {
+                side, minor_units, ..
+            } => match side {
+                Side::Debit => (minor_units, 0),
+                Side::Credit => (0, minor_units),
+            },
+            GlEvent::Opened { .. }
+            | GlEvent::Closed {}
+            | GlEvent::Charted(_)
+            | GlEvent::LineHeld { .. }
+            | GlEvent::LineReleased { .. } => (0, 0),
         };
         let belongs = self
             .coming_in

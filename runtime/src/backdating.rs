@@ -22,11 +22,14 @@ pub enum Backdating {
     /// with [`PastError::BackDated`](crate::PastError::BackDated), which names the event.
     #[default]
     Refused,
-    /// `apply` makes sense of the events in any order, and with any of them left out: sums, sets, the last value by time.
-    /// Rules that commands were checked against when they were decided (no overdraft, say) need not hold at each moment
-    /// of effective time: that is a finding, not a fault.
+    /// `apply` makes sense of the events in the order in which they count, whichever that is, and with any of them left out:
+    /// the last value by time, sums.
     ///
-    /// Whatever the rest stands on (the opening of an account) should count from early on: record it with an effective
-    /// time, too.
+    /// Rules that commands were checked against when they were decided (no overdraft, say) need not hold at each moment
+    /// of effective time: that is a finding, not a fault. Whatever the rest stands on (the opening of an account) should
+    /// count from early on: record it with an effective time, too.
     Allowed,
+    /// The same, and the order makes no difference at all: the same events in any order come to the same state, as sums and
+    /// sets do. Then a snapshot helps by effective time, too, also where events are back-dated.
+    AnyOrder,
 }

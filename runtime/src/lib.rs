@@ -119,6 +119,7 @@
 //! - Searching what was recorded: [`Runtime::find_events`] with an [`EventQuery`] and [`EventCondition`]s.
 //! - The past: [`AggregateRef::past`] and [`Past`] answer as of a version, a recorded or an effective time ([`AsOf`]), with
 //!   each change and its cause; [`read_model_at`] for read models; [`differences`] between any two states.
+//! - What if: [`Runtime::what_if`] forks the state at a position into a scratch runtime, where commands can be tried out.
 //! - What it measures: [`runtime_metrics`], [`projection_metrics`], [`journal_metrics`]; spans and events by `tracing`.
 //! - [`semantics`]: order, durability and failure on one page.
 #![warn(
@@ -158,6 +159,7 @@ mod runtime;
 mod shutdown;
 mod subscription;
 mod temporal;
+mod what_if;
 
 // The way of a command.
 mod actor;
@@ -264,12 +266,14 @@ pub use upcasters::{
     Fields, OldEvent, UPCAST_EVENTS_MAX, UPCAST_STEPS_MAX, UpcastError, Upcasters,
 };
 pub use watchdog::StuckCommand;
+pub use what_if::{ComparedToLive, WHAT_IF_EVENTS_MAX, WhatIf, WhatIfError};
 
 #[doc(no_inline)]
 pub use foldhouse_store::{
     AppendError, BackupOptions, BackupReport, Clock, CopyError, EventStore, EventStoreExt,
     ExpectedVersion, FrameSize, InvalidStreamId, JournalOptions, JournalStore, MemoryStore,
-    Metadata, OpenError, Page, Position, RawLogLimit, ReadError, ReadOnlyJournal, RecordedEvent,
-    RecoveryReport, RestoreReport, SnapshotCriteria, SnapshotStore, Store, StreamId, StreamQuery,
-    SystemClock, Timestamp, Until, Version, backup, journal_metrics, raw_log_limit, restore,
+    Metadata, OVERLAY_BYTES_MAX, OpenError, OverlayStore, Page, Position, RawLogLimit, ReadError,
+    ReadOnlyJournal, RecordedEvent, RecoveryReport, RestoreReport, SnapshotCriteria, SnapshotStore, Store, StreamId,
+    StreamQuery, SystemClock, Timestamp, Until, Version, backup, journal_metrics, raw_log_limit,
+    restore,
 };

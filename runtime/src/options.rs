@@ -45,6 +45,19 @@ pub(crate) struct Options {
     pub(crate) alerts: Alerts,
     pub(crate) cursors: Cursors,
     pub(crate) timed_commands: TimedCommands,
+    /// Whether it is thrown away: what is tried out must not show among what is measured, and its timers do not fire.
+    pub(crate) is_scratch: bool,
+}
+
+impl Options {
+    /// Makes handles of what is measured; they lead nowhere if nothing is.
+    pub(crate) fn meters<M>(&self, register: impl FnOnce() -> M) -> M {
+        if self.is_scratch {
+            metrics::with_local_recorder(&metrics::NoopRecorder, register)
+        } else {
+            register()
+        }
+    }
 }
 
 impl RuntimeBuilder {
@@ -61,6 +74,7 @@ impl RuntimeBuilder {
                 alerts: Alerts::default(),
                 cursors: Cursors::default(),
                 timed_commands: TimedCommands::default(),
+                is_scratch: false,
             },
         }
     }

@@ -122,7 +122,11 @@ impl Runtime {
         if let Some(idle_max) = shared.residency.idle_max() {
             tokio::spawn(passivate_idle(Arc::downgrade(&shared), idle_max));
         }
-        tokio::spawn(timer::run(Arc::clone(&shared)));
+        if shared.options.is_scratch {
+            shared.timers.never_fire();
+        } else {
+            tokio::spawn(timer::run(Arc::clone(&shared)));
+        }
         Ok(Self {
             owner: Arc::new(Owner { shared }),
         })
@@ -199,6 +203,10 @@ impl Runtime {
                 rust_type: std::any::type_name::<A>(),
             }),
         }
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.owner.shared.options
     }
 
     #[cfg(test)]

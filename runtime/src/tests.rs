@@ -38,6 +38,7 @@ mod transaction_durability;
 mod transactions;
 mod upcasting;
 mod watchdog;
+mod what_if;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,6 +7,7 @@
 //!   been written with one durable write. The bytes are described in `FORMAT.md`.
 //! - [`ReadOnlyJournal`] reads the same directory beside the process that writes it, or a backup of it.
 //! - [`MemoryStore`] keeps the same promises for as long as the process lives, for tests.
+//! - [`OverlayStore`] goes on from some position of another store without writing to it, to try things out.
 //! - A store of your own implements [`EventStore`], [`SnapshotStore`] and [`ReadModelStore`], and passes the suite in the
 //!   module `conformance` (feature `conformance`).
 //!
@@ -38,6 +39,7 @@ mod look_up;
 mod snapshot;
 mod read_model;
 mod memory;
+mod overlay;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod journal;
@@ -85,6 +87,7 @@ pub use memory::MemoryStore;
 #[doc(hidden)]
 pub use meters::Meter;
 pub use meters::journal_metrics;
+pub use overlay::{ForkError, OVERLAY_BYTES_MAX, OverlayStore};
 pub use position::{ExpectedVersion, Position, Version};
 pub use read_model::{
     Change, Checkpoint, PROJECTION_NAME_BYTES_MAX, READ_MODEL_KEY_BYTES_MAX, ReadModelStore, Row,

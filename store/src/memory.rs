@@ -1,7 +1,7 @@
 mod commands;
-mod log;
+pub(crate) mod log;
 pub(crate) mod read_models;
-mod settlements;
+pub(crate) mod settlements;
 pub(crate) mod snapshots;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,9 @@
 use foldhouse::{Aggregate, Backdating};
 use serde::{Deserialize, Serialize};
 
+use super::chart::ChartPlace;
 use super::events::GlEvent;
+use super::limits;
 use super::samples::samples;
 use super::terms::{OverdraftPolicy, Side};
 use crate::currency::Currency;
@@ -16,7 +18,9 @@ use crate::total::Total;
 /// - A posting against the normal side takes the balance no lower than the [`OverdraftPolicy`] allows; a posting on
 ///   the normal side is never refused for a low balance.
 /// - The balance always fits one [`Money`]. The turnover may exceed it: each side is totalled in 128 bits.
-/// - It is closed only at a balance of zero.
+/// - What is held counts against its limits and not in their favour.
+/// - With a place in a chart of accounts it takes only lines of journal entries; a control account takes none.
+/// - It is closed only at a balance of zero, and with nothing held.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GlAccount {
     terms: Option<Terms>,
@@ -24,6 +28,9 @@ pub struct GlAccount {
     debits: i128,
     credits: i128,
     postings: u64,
+    debits_pending: i128,
+    credits_pending: i128,
+    place: Option<Box<ChartPlace>>,
 }
 
 /// What the account was opened with.
@@ -37,8 +44,10 @@ pub(super) struct Terms {
 impl Aggregate for GlAccount {
     const TYPE: &'static str = "gl-account";
 
+    // 2: with what is held, and with the account's place in the chart.
+    const STATE_SCHEMA: u32 = 2;
     // Both sides are sums, and opening and closing are set once: any order comes to the same.
-    const BACKDATING: Backdating = Backdating::Allowed;
+    const BACKDATING: Backdating = Backdating::AnyOrder;
 
     type Event = GlEvent;
 
@@ -66,6 +75,29 @@ impl Aggregate for GlAccount {
                 self.postings = self.postings.saturating_add(1);
             }
             GlEvent::Closed {} => self.closed = true,
+            GlEvent::Charted(place) => self.place = Some(place.clone()),
+            GlEvent::LinePosted {
+                side, minor_units, ..
+            } => {
+                let posted = match side {
+                    Side::Debit => &mut self.debits,
+                    Side::Credit => &mut self.credits,
+                };
+                *posted = posted.saturating_add((*minor_units).into());
+                self.postings = self.postings.saturating_add(1);
+            }
+            GlEvent::LineHeld {
+                side, minor_units, ..
+            } => {
+                let pending = self.pending_mut(*side);
+                *pending = pending.saturating_add((*minor_units).into());
+            }
+            GlEvent::LineReleased {
+                side, minor_units, ..
+            } => {
+                let pending = self.pending_mut(*side);
+                *pending = pending.saturating_sub((*minor_units).into());
+            }
         }
     }
 
@@ -134,6 +166,42 @@ impl GlAccount {
         let terms = self.terms?;
         let balance = Total::new(self.balance_on(terms.normal_side), terms.currency);
         balance.to_money().ok()
+    }
+
+    /// Its place in the chart of accounts; `None` if it was opened beside any chart.
+    #[must_use]
+    pub fn place(&self) -> Option<&ChartPlace> {
+        self.place.as_deref()
+    }
+
+    /// What is held on that side and not posted yet; `None` before it is opened.
+    #[must_use]
+    pub fn pending(&self, side: Side) -> Option<Total> {
+        let terms = self.terms?;
+        Some(Total::new(self.pending_on(side), terms.currency))
+    }
+
+    /// How much more can come to that side before one of the account's limits is reached. What is held counts as if
+    /// it were posted. `None` before it is opened.
+    #[must_use]
+    pub fn room(&self, side: Side) -> Option<Money> {
+        let terms = self.terms?;
+        Some(Money::new(limits::room(self, side), terms.currency))
+    }
+
+    /// What is held on one side, in minor units.
+    pub(super) fn pending_on(&self, side: Side) -> i128 {
+        match side {
+            Side::Debit => self.debits_pending,
+            Side::Credit => self.credits_pending,
+        }
+    }
+
+    fn pending_mut(&mut self, side: Side) -> &mut i128 {
+        match side {
+            Side::Debit => &mut self.debits_pending,
+            Side::Credit => &mut self.credits_pending,
+        }
     }
 
     pub(super) fn terms(&self) -> Option<Terms> {

@@ -15,6 +15,8 @@ pub struct Balances;
 
 impl Projection for Balances {
     const NAME: &'static str = "gl-balances";
+    // 2: with what is held.
+    const MODEL_VERSION: u32 = 2;
     type Key = StreamId;
     type Row = AccountBalance;
 
@@ -37,7 +39,7 @@ impl Projection for Balances {
     }
 }
 
-/// The row of the balances read model: what one account has on each side.
+/// The row of the balances read model: what one account has on each side, posted and pending.
 ///
 /// Persisted with its field names; a change of its shape needs a new version of the read model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +54,12 @@ pub struct AccountBalance {
     pub credits: i128,
     /// Whether the account is closed.
     pub closed: bool,
+    /// What is held on the debit side and not posted yet, in minor units.
+    #[serde(default)]
+    pub debits_pending: i128,
+    /// What is held on the credit side and not posted yet, in minor units.
+    #[serde(default)]
+    pub credits_pending: i128,
 }
 
 impl AccountBalance {
@@ -64,7 +72,23 @@ impl AccountBalance {
             debits: 0,
             credits: 0,
             closed: false,
+            debits_pending: 0,
+            credits_pending: 0,
         }
+    }
+
+    /// What the account has now; `None` before it is opened.
+    #[must_use]
+    pub fn of(account: &GlAccount) -> Option<Self> {
+        Some(Self {
+            currency: account.currency()?,
+            normal_side: account.normal_side()?,
+            debits: account.debits()?.minor_units(),
+            credits: account.credits()?.minor_units(),
+            closed: account.is_closed(),
+            debits_pending: account.pending_on(Side::Debit),
+            credits_pending: account.pending_on(Side::Credit),
+        })
     }
 
     /// The row after `event`, given the row before it. There is none before the account is opened: without a currency
@@ -107,7 +131,48 @@ impl AccountBalance {
                 self.credits = self.credits.saturating_add((*minor_units).into());
             }
             GlEvent::Closed {} => self.closed = true,
+            GlEvent::Charted(_) => {}
+            GlEvent::LinePosted {
+                side, minor_units, ..
+            } => {
+                let posted = match side {
+                    Side::Debit => &mut self.debits,
+                    Side::Credit => &mut self.credits,
+                };
+                *posted = posted.saturating_add((*minor_units).into());
+            }
+            GlEvent::LineHeld {
+                side, minor_units, ..
+            } => {
+                let pending = self.pending_mut(*side);
+                *pending = pending.saturating_add((*minor_units).into());
+            }
+            GlEvent::LineReleased {
+                side, minor_units, ..
+            } => {
+                let pending = self.pending_mut(*side);
+                *pending = pending.saturating_sub((*minor_units).into());
+            }
         }
+    }
+
+    fn pending_mut(&mut self, side: Side) -> &mut i128 {
+        match side {
+            Side::Debit => &mut self.debits_pending,
+            Side::Credit => &mut self.credits_pending,
+        }
+    }
+
+    /// The balance less what is held on the side that lowers it: what can be spent. What is held on the other side
+    /// has not come yet and does not count.
+    #[must_use]
+    pub fn available(&self) -> Total {
+        let held = match self.normal_side {
+            Side::Debit => self.credits_pending,
+            Side::Credit => self.debits_pending,
+        };
+        let left = self.balance().minor_units().saturating_sub(held);
+        Total::new(left, self.currency)
     }
 
     /// The balance, signed on the account's normal side.

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::GlAccount;
 use super::events::GlEvent;
+use super::limits::{check_amount, check_limits};
 use super::rejections::{CloseRejection, OpenRejection, PostingRejection};
 use super::terms::{OverdraftPolicy, Side};
 use crate::currency::Currency;
@@ -175,46 +176,35 @@ fn post(
     amount: Money,
     memo: Option<&str>,
 ) -> Result<(Posting, Option<Memo>), PostingRejection> {
-    let terms = account.terms().ok_or(PostingRejection::NotOpen)?;
-    if account.is_closed() {
-        return Err(PostingRejection::Closed);
-    }
-    if amount.currency() != terms.currency {
-        return Err(PostingRejection::WrongCurrency {
-            account: terms.currency,
-            amount,
-        });
-    }
-    if !amount.is_positive() {
-        return Err(PostingRejection::NotPositive { amount });
+    check_amount(account, amount)?;
+    if account.place().is_some() {
+        return Err(PostingRejection::OnlyByEntry);
     }
     let memo = memo.map(Memo::new).transpose()?;
-
-    let lowers = side != terms.normal_side;
-    let before = account.balance_on(terms.normal_side);
-    let minor_units = i128::from(amount.minor_units());
-    let after = if lowers {
-        before.saturating_sub(minor_units)
-    } else {
-        before.saturating_add(minor_units)
-    };
-    let fits = |minor_units| {
-        let balance = Total::new(minor_units, terms.currency);
-        balance
-            .to_money()
-            .map_err(|_| PostingRejection::Overflow { balance })
-    };
-    let balance = fits(after)?;
-    let lowest = Money::new(terms.overdraft.floor(), terms.currency);
-    if lowers && balance.minor_units() < lowest.minor_units() {
-        return Err(PostingRejection::Overdrawn {
-            amount,
-            balance: fits(before)?,
-            lowest,
-        });
-    }
+    check_limits(account, side, amount)?;
+    let balance = balance_after(account, side, amount)?;
     let number = account.postings().saturating_add(1);
     Ok((Posting { balance, number }, memo))
+}
+
+/// The balance that the posting leads to; with its limits checked it fits.
+fn balance_after(
+    account: &GlAccount,
+    side: Side,
+    amount: Money,
+) -> Result<Money, PostingRejection> {
+    let terms = account.terms().ok_or(PostingRejection::NotOpen)?;
+    let before = account.balance_on(terms.normal_side);
+    let minor_units = i128::from(amount.minor_units());
+    let after = if side == terms.normal_side {
+        before.saturating_add(minor_units)
+    } else {
+        before.saturating_sub(minor_units)
+    };
+    let balance = Total::new(after, terms.currency);
+    balance
+        .to_money()
+        .map_err(|_| PostingRejection::Overflow { balance })
 }
 
 /// What an account had seen when it was closed.
@@ -243,6 +233,14 @@ impl Command for CloseAccount {
         let terms = account.terms().ok_or(CloseRejection::NotOpen)?;
         if account.is_closed() {
             return Err(CloseRejection::AlreadyClosed);
+        }
+        let held = account
+            .pending_on(Side::Debit)
+            .saturating_add(account.pending_on(Side::Credit));
+        if held != 0 {
+            return Err(CloseRejection::Held {
+                held: Total::new(held, terms.currency),
+            });
         }
         let balance = Total::new(account.balance_on(terms.normal_side), terms.currency);
         if !balance.is_zero() {

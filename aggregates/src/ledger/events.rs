@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use super::chart::ChartPlace;
+use super::names::{EntryId, HoldId};
 use super::terms::{OverdraftPolicy, Side};
 use crate::currency::Currency;
 use crate::memo::Memo;
@@ -39,4 +41,33 @@ pub enum GlEvent {
     /// The account takes no more postings.
     // Braces, so that it is a map on disk like the others and can still get fields.
     Closed {},
+    /// It has a place in the chart of accounts; recorded together with its opening.
+    Charted(Box<ChartPlace>),
+    /// A line of a journal entry was posted.
+    LinePosted {
+        /// The entry.
+        entry: EntryId,
+        /// On which side.
+        side: Side,
+        /// The amount in minor units of the account's currency; positive.
+        minor_units: i64,
+    },
+    /// An amount is held: it counts against the limits, and is not posted yet.
+    LineHeld {
+        /// The hold.
+        hold: HoldId,
+        /// On which side.
+        side: Side,
+        /// The amount in minor units of the account's currency; positive.
+        minor_units: i64,
+    },
+    /// What a hold held is held no more: the hold was posted, voided or has expired.
+    LineReleased {
+        /// The hold.
+        hold: HoldId,
+        /// On which side.
+        side: Side,
+        /// The amount in minor units of the account's currency; positive.
+        minor_units: i64,
+    },
 }

@@ -1,3 +1,4 @@
+use super::chart::{AccountKind, ChartPlace};
 use super::events::GlEvent;
 use super::terms::{OverdraftPolicy, Side};
 use crate::currency::Currency;
@@ -12,6 +13,15 @@ pub(super) fn samples() -> Vec<GlEvent> {
         currency,
         normal_side,
         overdraft,
+    };
+    let charted = |full: bool| {
+        GlEvent::Charted(Box::new(ChartPlace {
+            kind: AccountKind::Asset,
+            name: full.then(|| Memo::new("Receivables").ok()).flatten(),
+            parent: full.then(|| "31".into()),
+            control: full,
+            balance_max: full.then_some(1_000_000),
+        }))
     };
     vec![
         opened(Currency::CZK, Side::Credit, OverdraftPolicy::Forbidden),
@@ -40,5 +50,22 @@ pub(super) fn samples() -> Vec<GlEvent> {
             memo: None,
         },
         GlEvent::Closed {},
+        charted(true),
+        charted(false),
+        GlEvent::LineHeld {
+            hold: "hold-1".into(),
+            side: Side::Credit,
+            minor_units: 700,
+        },
+        GlEvent::LineReleased {
+            hold: "hold-1".into(),
+            side: Side::Credit,
+            minor_units: 600,
+        },
+        GlEvent::LinePosted {
+            entry: "entry-1".into(),
+            side: Side::Debit,
+            minor_units: 5_000,
+        },
     ]
 }

@@ -416,3 +416,13 @@ fn only_an_open_account_is_closed() {
         .when(CloseAccount)
         .then_rejected(&CloseRejection::AlreadyClosed);
 }
+
+mod amounts;
+mod audit;
+mod books;
+mod chart;
+mod concurrent_books;
+mod entries;
+mod periods;
+mod random_books;
+mod statements;

@@ -72,7 +72,9 @@ impl<M: Model> Follower<M> {
             head: shared.store.watch_head(),
             orders: control.orders.subscribe(),
             to_do,
-            meters: ProjectionMeters::register(&[("projection", control.name)]),
+            meters: shared
+                .options
+                .meters(|| ProjectionMeters::register(&[("projection", control.name)])),
             model: Some(model),
             control,
             shared,

@@ -32,8 +32,8 @@ async fn watch(control: Weak<Control>, shared: Weak<Shared>) {
             return;
         }
         let name = control.name;
-        let meters =
-            meters.get_or_insert_with(|| ProjectionMeters::register(&[("projection", name)]));
+        let register = || ProjectionMeters::register(&[("projection", name)]);
+        let meters = meters.get_or_insert_with(|| shared.options.meters(register));
         if status.lag_events > 0 {
             meters.lags(status.lag_events, status.lag);
         }

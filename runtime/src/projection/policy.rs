@@ -74,7 +74,7 @@ impl FailurePolicy {
         self.retry_after.get(index).copied()
     }
 
-    pub(super) fn set_aside_max(&self) -> usize {
+    pub(crate) fn set_aside_max(&self) -> usize {
         self.set_aside_max
     }
 }

@@ -88,7 +88,7 @@ impl<Key: Ord + Clone, Row: Clone> Table<Key, Row> {
     }
 
     /// Takes back what the current step has changed, and begins it anew.
-    pub(super) fn take_back(&mut self) {
+    pub(crate) fn take_back(&mut self) {
         for (key, before) in std::mem::take(&mut self.journal.undo) {
             if let Some(entry) = self.entries.get_mut(&key) {
                 match (&entry.row, &before) {

@@ -222,7 +222,14 @@ impl<A: Aggregate> Past<A> {
     }
 
     async fn state_at(&self, pinned: Pinned) -> Result<StateAt<A>, PastError> {
-        let (sequence, held) = self.sequence(pinned).await?;
+        let (sequence, held) = match (self.backdating, pinned.effective) {
+            (Backdating::AnyOrder, Some(by)) => {
+                let any_order = |marks: &[_]| Sequence::any_order(marks, by);
+                let looked = self.marks.up_to(&self.source, pinned.version, any_order);
+                looked.await?
+            }
+            _ => self.sequence(pinned).await?,
+        };
         let events = sequence.len();
         let walk = Walk::<A>::at(&self.source, sequence, held, events).await?;
         Ok(StateAt {
@@ -233,7 +240,7 @@ impl<A: Aggregate> Past<A> {
         })
     }
 
-    /// Which events count, in which order.
+    /// Which events count, in the order in which they do.
     pub(super) async fn sequence(&self, pinned: Pinned) -> Result<(Sequence, Held), PastError> {
         let Some(by) = pinned.effective else {
             return Ok((Sequence::recorded(pinned.version), Held::default()));

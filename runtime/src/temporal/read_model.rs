@@ -17,6 +17,8 @@ pub struct ReadModelAt<P: Projection> {
     pub table: TableOf<P>,
     /// The position.
     pub position: Position,
+    /// The positions of the events that it has set aside, as its [`FailurePolicy`](crate::FailurePolicy) lets it.
+    pub set_aside: Vec<Position>,
 }
 
 impl<P: Projection> fmt::Debug for ReadModelAt<P> {
@@ -75,6 +77,9 @@ pub enum ReadModelError {
 /// Makes a read model as it was at a position, from the first event on, into a table of its own: rows that a running
 /// projection keeps under the same name are neither read nor changed.
 ///
+/// The projection's filter holds. An event that cannot be applied is set aside where the projection's policy lets it, at
+/// once; an event that was applied later by hand (a retried dead letter) is not known of here.
+///
 /// It takes the time of a replay. A position within the events of one transaction shows a part of it, as the projection
 /// itself would have.
 ///
@@ -105,8 +110,12 @@ pub async fn read_model_at<P: Projection>(
             head,
         });
     }
-    let filter = projection.filter();
-    let mut table = Table::new();
+    let (filter, policy) = (projection.filter(), projection.failure_policy());
+    let mut model = ReadModelAt::<P> {
+        table: Table::new(),
+        position,
+        set_aside: Vec::new(),
+    };
     let mut after = Position::BEFORE_FIRST;
     while after < position {
         let page = events.read_all(after, PAGE_EVENTS).await;
@@ -114,30 +123,42 @@ pub async fn read_model_at<P: Projection>(
             projection: name,
             error,
         })?;
+        // The store has all of them; one that gives none would be asked for ever.
+        let Some(last) = page.events.last().map(|event| event.position) else {
+            break;
+        };
         let due = page.events.iter();
-        for event in due.take_while(|event| event.position <= position) {
-            after = event.position;
-            if is_timer_record(event) || !filter.matches(event) {
-                continue;
+        let due = due.take_while(|event| event.position <= position);
+        for event in due.filter(|event| !is_timer_record(event) && filter.matches(event)) {
+            match apply(&projection, event, &mut model.table) {
+                Ok(()) => {
+                    // No event's fault, so it sets none aside.
+                    check_rows::<P>(&model.table).map_err(|error| failed::<P>(event, error))?;
+                    model.table.end_step();
+                }
+                Err(_) if model.set_aside.len() < policy.set_aside_max() => {
+                    model.table.take_back();
+                    model.set_aside.push(event.position);
+                }
+                Err(error) => return Err(failed::<P>(event, error)),
             }
-            apply(&projection, event, &mut table).map_err(|error| ReadModelError::Failed {
-                projection: name,
-                position: event.position,
-                stream: event.stream.clone(),
-                event_type: Arc::clone(&event.event_type),
-                error,
-            })?;
         }
-        table.forget_changes();
-        match page.next {
-            Some(_) => {}
-            // The store had it, so it is there.
-            None => break,
-        }
+        model.table.forget_changes();
+        after = last;
         // A long replay must not keep others from their turn.
         tokio::task::yield_now().await;
     }
-    Ok(ReadModelAt { table, position })
+    Ok(model)
+}
+
+fn failed<P: Projection>(event: &RecordedEvent, error: ProjectionError) -> ReadModelError {
+    ReadModelError::Failed {
+        projection: P::NAME,
+        position: event.position,
+        stream: event.stream.clone(),
+        event_type: Arc::clone(&event.event_type),
+        error,
+    }
 }
 
 fn apply<P: Projection>(
@@ -150,15 +171,17 @@ fn apply<P: Projection>(
     applied.unwrap_or_else(|panic| {
         let message = panic_message(panic);
         Err(ProjectionError::new(format!("apply panicked: {message}")))
-    })?;
-    if table.len() > P::ROWS_MAX {
-        let rows = table.len();
-        let limit = P::ROWS_MAX;
-        return Err(ProjectionError::new(format!(
-            "it would have {rows} rows; the limit is {limit}"
-        )));
+    })
+}
+
+fn check_rows<P: Projection>(table: &TableOf<P>) -> Result<(), ProjectionError> {
+    if table.len() <= P::ROWS_MAX {
+        return Ok(());
     }
-    Ok(())
+    let (rows, limit) = (table.len(), P::ROWS_MAX);
+    Err(ProjectionError::new(format!(
+        "it would have {rows} rows; the limit is {limit}"
+    )))
 }
 
 /// The last position that had been recorded at a time; found by bisecting.

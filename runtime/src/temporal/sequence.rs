@@ -52,6 +52,18 @@ impl Sequence {
         }
     }
 
+    /// The events that count by a time, for whom the order makes no difference: as many as possible as they were recorded.
+    pub(super) fn any_order(marks: &[Mark], by: Timestamp) -> Self {
+        let counts = |mark: &&Mark| mark.effective_at <= by;
+        let leading = marks.iter().take_while(counts).count();
+        let behind = (leading..).zip(marks.get(leading..).unwrap_or_default());
+        let counting = behind.filter(|(_, mark)| counts(mark));
+        Self {
+            in_order: Version::new(leading as u64),
+            reordered: counting.map(|(index, _)| version_at(index)).collect(),
+        }
+    }
+
     pub(super) fn len(&self) -> u64 {
         self.in_order.get() + self.reordered.len() as u64
     }

@@ -14,6 +14,8 @@ use crate::aggregate::Aggregate;
 pub const REORDERED_EVENTS_MAX: u64 = 1_000_000;
 /// The most bytes that these may take.
 pub const REORDERED_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Events that are no further apart than this are read at once, with those between them.
+const NEAR_EVENTS: u64 = 64;
 /// What an event takes besides its payload, about.
 const EVENT_BYTES: u64 = 256;
 
@@ -118,45 +120,53 @@ impl<'a, A: Aggregate> Walk<'a, A> {
 
     async fn read_reordered(&self) -> Result<Vec<RecordedEvent>, PastError> {
         let wanted = &self.sequence.reordered;
-        let (Some(first), Some(last)) = (wanted.iter().min(), wanted.iter().max()) else {
+        let mut by_version: Vec<_> = wanted.iter().copied().zip(0..).collect();
+        by_version.sort_unstable();
+        let Some((first, _)) = by_version.first().copied() else {
             return Ok(Vec::new());
         };
         let too_many = |events: u64, bytes: u64| PastError::TooManyReordered {
             stream: self.source.stream.clone(),
-            from: *first,
+            from: first,
             events,
             bytes,
         };
         if wanted.len() as u64 > REORDERED_EVENTS_MAX {
             return Err(too_many(wanted.len() as u64, 0));
         }
-        let mut by_version: Vec<_> = wanted.iter().zip(0usize..).collect();
-        by_version.sort_unstable();
-        let mut by_version = by_version.into_iter().peekable();
-        let mut places = vec![None; wanted.len()];
+        let mut places: Vec<Option<RecordedEvent>> = vec![None; wanted.len()];
         let mut bytes = 0u64;
         let mut read = 0u64;
-        let mut take = |event: &RecordedEvent| {
-            let due = by_version.next_if(|(version, _)| **version == event.version);
-            if let Some(place) = due.and_then(|(_, place)| places.get_mut(place)) {
-                read += 1;
-                bytes += EVENT_BYTES + event.payload.bytes.len() as u64;
-                if bytes > REORDERED_BYTES_MAX {
-                    return Err(too_many(read, bytes));
-                }
-                *place = Some(event.clone());
-            }
-            Ok(())
+        let is_near = |(one, _): &(Version, usize), (other, _): &(Version, usize)| {
+            other.get() - one.get() <= NEAR_EVENTS
         };
-        match self.held.range(*first, *last) {
-            Some(held) => held.iter().try_for_each(&mut take)?,
-            None => {
-                let source = self.source;
-                source.each(*first, *last, |event| take(&event)).await?;
+        for run in by_version.chunk_by(is_near) {
+            let (Some((from, _)), Some((to, _))) = (run.first(), run.last()) else {
+                continue;
+            };
+            let mut due = run.iter().peekable();
+            let mut take = |event: &RecordedEvent| {
+                let place = due.next_if(|(version, _)| *version == event.version);
+                if let Some(place) = place.and_then(|(_, place)| places.get_mut(*place)) {
+                    read += 1;
+                    bytes += EVENT_BYTES + event.payload.bytes.len() as u64;
+                    if bytes > REORDERED_BYTES_MAX {
+                        return Err(too_many(read, bytes));
+                    }
+                    *place = Some(event.clone());
+                }
+                Ok(())
+            };
+            match self.held.range(*from, *to) {
+                Some(held) => held.iter().try_for_each(&mut take)?,
+                None => {
+                    let source = self.source;
+                    source.each(*from, *to, |event| take(&event)).await?;
+                }
             }
         }
         let events: Option<Vec<_>> = places.into_iter().collect();
-        events.ok_or_else(|| self.source.gap(*first))
+        events.ok_or_else(|| self.source.gap(first))
     }
 }
 

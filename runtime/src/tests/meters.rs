@@ -352,3 +352,23 @@ async fn everything_that_is_measured_is_described_with_its_unit() {
         );
     }
 }
+
+#[tokio::test]
+async fn what_is_tried_out_on_a_fork_is_not_measured() {
+    let (measured, _guard) = Measured::listen();
+    let runtime = start(&Arc::new(MemoryStore::new())).await;
+    counter(&runtime).send(Add(1)).await.unwrap();
+    let fork = runtime.what_if(Position::new(1)).await.unwrap();
+    let _rows = fork.runtime().project(Stuck).await.unwrap();
+    for _ in 0..5 {
+        counter(fork.runtime()).send(Add(1)).await.unwrap();
+    }
+    assert_eq!(measured.value("foldhouse_commands_total"), 1.0);
+    assert!(
+        !measured
+            .meters
+            .lock()
+            .unwrap()
+            .contains_key("foldhouse_projection_lag_events")
+    );
+}

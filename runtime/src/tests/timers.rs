@@ -477,3 +477,33 @@ async fn a_runtime_without_timers_leaves_no_trace_of_them() {
     drop((runtime, one, store));
     until(|| weak.strong_count() == 0).await;
 }
+
+#[tokio::test]
+async fn on_a_fork_timers_do_not_fire_and_no_timer_is_cut_from_its_command() {
+    let (store, clock) = (Arc::new(MemoryStore::new()), ManualClock::at(at(0)));
+    let runtime = start(&store, &clock).await;
+    let one = alarm(&runtime, "1");
+    let mut ends = vec![0];
+    for name in ["tea", "eggs"] {
+        one.send(Arm::new(name, at(10))).await.unwrap();
+        ends.push(store.head().get());
+    }
+    assert_eq!(ends, [0, 2, 4]);
+    for position in 0..=4 {
+        let fork = runtime.what_if(Position::new(position)).await.unwrap();
+        assert_eq!(fork.forked_at().get(), position / 2 * 2);
+    }
+    let fork = runtime.what_if(store.head()).await.unwrap();
+    clock.set(at(11));
+    fork.runtime().fire_due_timers().await;
+    runtime.fire_due_timers().await;
+    assert_eq!(names(&rung(&one).await), ["tea", "eggs"]);
+    assert_eq!(rung(&alarm(fork.runtime(), "1")).await, []);
+    // What is pending there can be seen, and what is tried there goes on.
+    assert_eq!(fork.runtime().timers(None, 10).await.unwrap().pending, 2);
+    let there = alarm(fork.runtime(), "1");
+    there.send(Disarm("tea".to_owned())).await.unwrap();
+    assert_eq!(fork.runtime().timers(None, 10).await.unwrap().pending, 1);
+    fork.discard(PATIENCE).await.unwrap();
+    runtime.shutdown(PATIENCE).await.unwrap();
+}

@@ -58,6 +58,11 @@ impl Timers {
         self.wake.notify_one();
     }
 
+    /// There is no scheduler, so nobody is to wait for it.
+    pub(crate) fn never_fire(&self) {
+        self.rounds.send_modify(|rounds| rounds.has_ended = true);
+    }
+
     /// Lets the scheduler look now, and waits until nothing that is due is left to try.
     pub(crate) async fn settled(&self) {
         let begun = self.rounds.borrow().begun;

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::command::{COMMANDS_REMEMBERED, RecordedCommand};
 
 /// The newest commands that were recorded, up to a limit.
-pub(super) struct Commands {
+pub(crate) struct Commands {
     by_id: HashMap<Uuid, RecordedCommand>,
     oldest_first: VecDeque<Uuid>,
     count_max: usize,
@@ -22,18 +22,18 @@ impl Default for Commands {
 }
 
 impl Commands {
-    pub(super) fn get(&self, id: Uuid) -> Option<&RecordedCommand> {
+    pub(crate) fn get(&self, id: Uuid) -> Option<&RecordedCommand> {
         self.by_id.get(&id)
     }
 
     /// Adds one that is not there.
-    pub(super) fn insert(&mut self, command: RecordedCommand) {
+    pub(crate) fn insert(&mut self, command: RecordedCommand) {
         self.oldest_first.push_back(command.id);
         self.by_id.insert(command.id, command);
         self.forget_oldest();
     }
 
-    pub(super) fn remember(&mut self, count: usize) {
+    pub(crate) fn remember(&mut self, count: usize) {
         self.count_max = count;
         self.forget_oldest();
     }

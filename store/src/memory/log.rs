@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
 use smallvec::SmallVec;
@@ -15,12 +15,19 @@ use crate::position::{Position, Version};
 use crate::stream_id::StreamId;
 
 /// The most payload and metadata on one page, in bytes; a single event may exceed it.
-pub(super) const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub(crate) const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// All events in the order of positions, and where those of each stream are.
+///
+/// It may be the continuation of a history that is kept elsewhere: then positions go on behind that, and so do the versions
+/// of each stream that it is told of ([`Log::continue_stream`]) before anything is appended to it.
 #[derive(Default)]
-pub(super) struct Log {
+pub(crate) struct Log {
     events: Vec<RecordedEvent>,
+    /// The last position that is kept elsewhere.
+    before: Position,
+    /// The last versions that are kept elsewhere.
+    versions_before: HashMap<StreamId, Version>,
     /// Indexes into `events`, one for each version; a stream without events does not stand here.
     streams: BTreeMap<StreamId, Vec<usize>>,
     commands: Commands,
@@ -28,8 +35,46 @@ pub(super) struct Log {
 }
 
 impl Log {
+    /// Continues a history that ends with an event at this position, recorded at this time.
+    pub(crate) fn behind(before: Position, last_recorded_at: Option<Timestamp>) -> Self {
+        Self {
+            before,
+            last_recorded_at,
+            ..Self::default()
+        }
+    }
+
+    /// A stream's last version in the history that is continued.
+    pub(crate) fn continue_stream(&mut self, stream: StreamId, version: Version) {
+        self.versions_before.insert(stream, version);
+    }
+
+    /// The version of a stream that it was told of, in the history that is continued.
+    pub(crate) fn continued(&self, stream: &StreamId) -> Option<Version> {
+        self.versions_before.get(stream).copied()
+    }
+
+    /// Forgets the streams that it was told of and has no events of, if they are more than so many.
+    pub(crate) fn forget_untouched(&mut self, count_max: usize) {
+        if self.versions_before.len() > count_max {
+            let streams = &self.streams;
+            self.versions_before
+                .retain(|stream, _| streams.contains_key(stream));
+        }
+    }
+
+    /// The first position that is not kept elsewhere is behind this one.
+    pub(crate) fn before(&self) -> Position {
+        self.before
+    }
+
+    fn version_before(&self, stream: &StreamId) -> u64 {
+        let before = self.versions_before.get(stream);
+        before.map_or(0, |version| version.get())
+    }
+
     /// Records all events of a valid append, or nothing.
-    pub(super) fn append(
+    pub(crate) fn append(
         &mut self,
         append: Append,
         now: Timestamp,
@@ -86,16 +131,13 @@ impl Log {
     fn push(&mut self, stream: &StreamId, recorded_at: Timestamp, event: NewEvent) {
         let index = self.events.len();
         let position = self.head().next();
-        let version = match self.streams.get_mut(stream) {
-            Some(indexes) => {
-                indexes.push(index);
-                Version::new(number(indexes.len()))
-            }
+        let version = self.version(stream).next();
+        match self.streams.get_mut(stream) {
+            Some(indexes) => indexes.push(index),
             None => {
                 self.streams.insert(stream.clone(), vec![index]);
-                Version::EMPTY.next()
             }
-        };
+        }
         self.events.push(RecordedEvent {
             position,
             stream: stream.clone(),
@@ -113,29 +155,33 @@ impl Log {
         });
     }
 
-    pub(super) fn command(&self, id: Uuid) -> Option<RecordedCommand> {
+    pub(crate) fn command(&self, id: Uuid) -> Option<RecordedCommand> {
         self.commands.get(id).cloned()
     }
 
-    pub(super) fn remember_commands(&mut self, count: usize) {
+    pub(crate) fn remember_commands(&mut self, count: usize) {
         self.commands.remember(count);
     }
 
-    pub(super) fn head(&self) -> Position {
-        Position::new(number(self.events.len()))
+    pub(crate) fn head(&self) -> Position {
+        let before = self.before.get();
+        Position::new(before.saturating_add(number(self.events.len())))
     }
 
-    pub(super) fn version(&self, stream: &StreamId) -> Version {
-        Version::new(number(self.streams.get(stream).map_or(0, Vec::len)))
+    pub(crate) fn version(&self, stream: &StreamId) -> Version {
+        let here = number(self.streams.get(stream).map_or(0, Vec::len));
+        Version::new(self.version_before(stream).saturating_add(here))
     }
 
-    pub(super) fn read_stream(&self, query: &StreamQuery) -> Page<Version> {
+    pub(crate) fn read_stream(&self, query: &StreamQuery) -> Page<Version> {
         let indexes = self
             .streams
             .get(&query.stream)
             .map_or(&[][..], Vec::as_slice);
-        let first = index(query.from.get()).saturating_sub(1);
-        let end = index(query.to.get()).min(indexes.len());
+        let before = self.version_before(&query.stream);
+        let here = |version: Version| index(version.get().saturating_sub(before));
+        let first = here(query.from).saturating_sub(1);
+        let end = here(query.to).min(indexes.len());
         // No slice has its end before its start: from > to is an empty range.
         let wanted = indexes.get(first..end).unwrap_or_default();
         let events = wanted.iter().filter_map(|index| self.events.get(*index));
@@ -146,15 +192,21 @@ impl Log {
         }
     }
 
-    pub(super) fn read_all(&self, after: Position, limit: usize) -> Page<Position> {
-        let behind = self.events.get(index(after.get())..).unwrap_or_default();
+    pub(crate) fn read_all(&self, after: Position, limit: usize) -> Page<Position> {
+        let here = index(after.get().saturating_sub(self.before.get()));
+        let behind = self.events.get(here..).unwrap_or_default();
         page(behind.iter(), limit, |event| {
             Position::new(event.position.get().saturating_sub(1))
         })
     }
 
+    /// The streams that it has events of, behind `after`, up to `limit`.
+    pub(crate) fn touched(&self, after: Option<&StreamId>, limit: usize) -> Vec<StreamId> {
+        self.streams("", after, limit)
+    }
+
     /// The streams whose names start with `prefix`.
-    pub(super) fn streams(
+    pub(crate) fn streams(
         &self,
         prefix: &str,
         after: Option<&StreamId>,

@@ -10,7 +10,7 @@ type Outcome = Result<Appended, AppendError>;
 ///
 /// One thread at a time takes them out and calls back: two could overtake each other between the lock and the callback.
 #[derive(Default)]
-pub(super) struct Settlements {
+pub(crate) struct Settlements {
     waiting: VecDeque<(OnSettled, Outcome)>,
     being_settled: bool,
 }
@@ -18,13 +18,13 @@ pub(super) struct Settlements {
 impl Settlements {
     /// Queues an outcome. If it answers true, the caller must settle what waits; otherwise another thread does already.
     #[must_use]
-    pub(super) fn push(&mut self, settled: OnSettled, outcome: Outcome) -> bool {
+    pub(crate) fn push(&mut self, settled: OnSettled, outcome: Outcome) -> bool {
         self.waiting.push_back((settled, outcome));
         !std::mem::replace(&mut self.being_settled, true)
     }
 
     /// The next to settle. `None` ends the caller's turn.
-    pub(super) fn next(&mut self) -> Option<(OnSettled, Outcome)> {
+    pub(crate) fn next(&mut self) -> Option<(OnSettled, Outcome)> {
         let next = self.waiting.pop_front();
         self.being_settled = next.is_some();
         next
@@ -33,7 +33,7 @@ impl Settlements {
 
 /// Calls back until nothing waits. A callback must not panic; if one does, the others are still called, and the panic
 /// goes on from here.
-pub(super) fn settle_all(mut next: impl FnMut() -> Option<(OnSettled, Outcome)>) {
+pub(crate) fn settle_all(mut next: impl FnMut() -> Option<(OnSettled, Outcome)>) {
     let mut panicked = None;
     while let Some((settled, outcome)) = next() {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| settled(outcome))) {

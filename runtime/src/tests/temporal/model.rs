@@ -218,6 +218,15 @@ impl Made {
         assert_eq!(answer.events, expected.len() as u64, "{as_of}");
     }
 
+    /// For whom the order makes no difference.
+    async fn check_sum(&self, sums: &Past<Account>, as_of: AsOf) {
+        let expected = self.counting(as_of);
+        let sum: i64 = expected.iter().map(|known| known.amount).sum();
+        let answer = sums.state(as_of).await.unwrap();
+        assert_eq!(answer.state.balance(), sum, "{as_of}");
+        assert_eq!(answer.events, expected.len() as u64, "{as_of}");
+    }
+
     async fn check_history(&self, past: &Past<Account>, from: AsOf, to: AsOf, limit: usize) {
         let before: Vec<_> = self
             .counting(from)
@@ -300,6 +309,8 @@ proptest! {
                     made.check_history(past, from, to, limit).await;
                     made.check_explained(past, to).await;
                 }
+                let sums = past_of::<Account>(&made.store, "1").backdating(Backdating::AnyOrder);
+                made.check_sum(&sums, to).await;
             }
         });
     }
@@ -329,6 +340,8 @@ async fn a_long_history_is_read_over_pages_from_the_nearest_snapshot() {
     for moment in (0..6u8).flat_map(|kind| [(kind, 0.3, 0.7), (kind, 0.98, 0.9), (kind, 0.0, 1.0)])
     {
         made.check_state(&past, made.as_of(moment)).await;
+        let sums = past_of::<Account>(&made.store, "1").backdating(Backdating::AnyOrder);
+        made.check_sum(&sums, made.as_of(moment)).await;
     }
     let from_snapshot = past
         .state(AsOf::Version(Version::new(3_000)))

@@ -100,6 +100,51 @@ async fn an_event_that_cannot_be_applied_is_named() {
     }
 }
 
+/// As `Sums`, but of two accounts only, and without the events that it cannot apply.
+struct SomeSums;
+
+impl Projection for SomeSums {
+    const NAME: &'static str = "some-sums";
+    type Key = String;
+    type Row = i64;
+
+    fn filter(&self) -> ProjectionFilter {
+        ProjectionFilter::all().tenants(["acme"])
+    }
+
+    fn failure_policy(&self) -> FailurePolicy {
+        FailurePolicy::set_aside(1)
+    }
+
+    fn apply(
+        &self,
+        event: &RecordedEvent,
+        table: &mut Table<String, i64>,
+    ) -> Result<(), ProjectionError> {
+        table.update("all", |sum| *sum += 1_000);
+        Sums.apply(event, table)
+    }
+}
+
+#[tokio::test]
+async fn the_filter_holds_and_an_event_is_set_aside_as_the_policy_lets_it() {
+    let store = Arc::new(MemoryStore::new());
+    let elsewhere = StreamId::new("other", Account::TYPE, "1").unwrap();
+    postings(&store, [(1, 1), (1, 13), (1, 4)]).await;
+    append(&store, &elsewhere, [posted(100, None)]).await;
+    postings(&store, [(1, 13)]).await;
+    let then = read_model_at(&*store, SomeSums, Position::new(4)).await;
+    let then = then.unwrap();
+    assert_eq!(then.set_aside, [Position::new(2)]);
+    assert_eq!(
+        (then.table.get("1"), then.table.get("all")),
+        (Some(&5), Some(&2_000))
+    );
+    let failed = read_model_at(&*store, SomeSums, Position::new(5)).await;
+    let failed = failed.unwrap_err();
+    assert!(matches!(failed, ReadModelError::Failed { position, .. } if position.get() == 5));
+}
+
 #[tokio::test]
 async fn a_time_leads_to_the_last_position_that_was_recorded_by_then() {
     let clock = SetClock::default();

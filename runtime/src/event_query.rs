@@ -113,7 +113,8 @@ impl EventQuery {
         Self::new(Some(tenant.into()))
     }
 
-    /// All events of all tenants. For operators and audits: never make it from what a tenant's user says.
+    /// All events of all tenants. For operators and audits: never make it from what a tenant's user says. What the runtime
+    /// records for itself ([`is_timer_record`](crate::is_timer_record)) is among them.
     #[must_use]
     pub fn over_all_tenants() -> Self {
         Self::new(None)

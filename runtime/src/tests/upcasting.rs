@@ -134,8 +134,22 @@ async fn old_events_are_hydrated_projected_and_followed_alike() {
         assert_eq!(next.recorded.version, Version::new(version));
         assert_eq!(next.event, TillEvent::Paid { cents });
     }
+    let mut of_all = runtime.subscribe_to::<Till>(None, StartAt::Beginning);
+    for (version, cents, stands_at) in [(2, 300, 2), (3, -7, 2), (3, 8, 4), (5, 9, 5)] {
+        let next = of_all.next().await.unwrap().unwrap();
+        assert_eq!(next.recorded.version, Version::new(version));
+        assert_eq!(next.event, TillEvent::Paid { cents });
+        // Who begins anew behind it gets both parts of one that was given in part.
+        assert!(of_all.position() <= Position::new(stands_at));
+        let mut anew = runtime.subscribe_to::<Till>(None, StartAt::After(of_all.position()));
+        let again = anew.next();
+        if cents == -7 {
+            assert_eq!(again.await.unwrap().unwrap().event, next.event);
+        }
+    }
     runtime.shutdown(PATIENCE).await.unwrap();
     assert_eq!(followed.next().await.unwrap(), None);
+    assert_eq!(of_all.next().await.unwrap(), None);
 
     let newest = store.read_stream(StreamQuery::since(till_stream(), Version::new(5), 1));
     assert_eq!(newest.await.unwrap().events[0].schema_version, 2);

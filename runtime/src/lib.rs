@@ -273,7 +273,7 @@ pub use foldhouse_store::{
     AppendError, BackupOptions, BackupReport, Clock, CopyError, EventStore, EventStoreExt,
     ExpectedVersion, FrameSize, InvalidStreamId, JournalOptions, JournalStore, MemoryStore,
     Metadata, OVERLAY_BYTES_MAX, OpenError, OverlayStore, Page, Position, RawLogLimit, ReadError,
-    ReadOnlyJournal, RecordedEvent, RecoveryReport, RestoreReport, SnapshotCriteria, SnapshotStore, Store, StreamId,
-    StreamQuery, SystemClock, Timestamp, Until, Version, backup, journal_metrics, raw_log_limit,
-    restore,
+    ReadOnlyJournal, RecordedEvent, RecoveryReport, RestoreReport, SnapshotCriteria, SnapshotStore,
+    Store, StreamId, StreamQuery, SystemClock, Timestamp, Until, Version, backup, journal_metrics,
+    raw_log_limit, restore,
 };

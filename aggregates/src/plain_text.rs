@@ -17,8 +17,8 @@
 //! let booked = book(&journal).unwrap();
 //!
 //! let balances = booked.balances().unwrap();
-//! let bank = &balances[&("assets:bank".into(), "EUR".into())];
-//! assert_eq!(bank.to_string(), "-800.00");
+//! let rows = balances.iter().map(|((account, commodity), quantity)| format!("{account} {quantity} {commodity}"));
+//! assert_eq!(rows.collect::<Vec<_>>(), ["assets:bank -800.00 EUR", "expenses:home 800.00 EUR"]);
 //! ```
 //!
 //! # What holds

@@ -78,8 +78,9 @@ impl Index {
         self.store.reset(NAME).await
     }
 
-    /// Takes in what was recorded since the last look. Everything that is durable when this is called is in it afterwards.
-    pub(super) async fn catch_up(&mut self) -> Result<(), ReadError> {
+    /// Takes in what was recorded since the last look, at least up to `until`. No further than it has to, or whoever goes on
+    /// scheduling could keep it from ever coming to an end.
+    pub(super) async fn catch_up(&mut self, until: Position) -> Result<(), ReadError> {
         let mut progress = match self.progress {
             Some(progress) => progress,
             None => self.load().await?,
@@ -92,7 +93,7 @@ impl Index {
                 progress = self.take_in(progress, &page.events).await?;
             }
             self.progress = Some(progress);
-            if page.next.is_none() {
+            if page.next.is_none() || progress.position >= until {
                 return Ok(());
             }
         }

@@ -69,8 +69,9 @@ pub(crate) async fn pending_timers(
     limit: usize,
 ) -> Result<TimerPage, ReadError> {
     let limit = limit.clamp(1, PAGE_MAX);
+    let head = shared.store.head();
     let mut index = shared.timers.index.lock().await;
-    index.catch_up().await?;
+    index.catch_up(head).await?;
     let after = after.map(|TimerCursor(after)| after);
     let entries = index.front(after.as_deref(), limit).await?;
     let last = entries.last().filter(|_| entries.len() == limit);
@@ -87,8 +88,9 @@ pub(crate) async fn pending_timers_of(
     shared: &Shared,
     stream: &StreamId,
 ) -> Result<Vec<PendingTimer>, ReadError> {
+    let head = shared.store.head();
     let mut index = shared.timers.index.lock().await;
-    index.catch_up().await?;
+    index.catch_up(head).await?;
     let entries = index.of(stream, PAGE_MAX).await?;
     Ok(entries.into_iter().map(PendingTimer::from).collect())
 }

@@ -128,7 +128,7 @@ impl Scheduler {
         // Before the look: what it shows is not older than this.
         let as_of = shared.store.head();
         let mut index = shared.timers.index.lock().await;
-        index.catch_up().await?;
+        index.catch_up(as_of).await?;
         shared.meters.pending_timers(index.pending());
         let mut looked = Looked {
             again_in: None,

@@ -52,7 +52,11 @@ async fn deposit(runtime: &Runtime, number: u64) {
     let customer = runtime.aggregate::<GlAccount>("bank", &customer).unwrap();
     let cash = runtime.aggregate::<GlAccount>("bank", "cash").unwrap();
     let amount = eur(i64::try_from(number).unwrap() + 1);
-    let effective = if number.is_multiple_of(5) { number / 2 } else { number };
+    let effective = if number.is_multiple_of(5) {
+        number / 2
+    } else {
+        number
+    };
     let effective = Timestamp::from_unix_micros(i64::try_from(effective).unwrap() + 1);
     let steps = (
         customer.step(Credit::new(amount)),
@@ -66,7 +70,11 @@ async fn deposit(runtime: &Runtime, number: u64) {
 fn expected(customer: u64, deposits: u64, by: u64) -> i64 {
     let numbers = (0..deposits).filter(|number| number % CUSTOMERS == customer);
     let counting = numbers.filter(|number| {
-        let effective = if number.is_multiple_of(5) { number / 2 } else { *number };
+        let effective = if number.is_multiple_of(5) {
+            number / 2
+        } else {
+            *number
+        };
         effective < by
     });
     counting

@@ -193,6 +193,19 @@ async fn one_that_is_slow_is_not_stalled() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_is_resumed_and_paused_again_at_once_is_paused() {
+    let store = HeldStore::new();
+    let runtime = start(&store).await;
+    let sums = runtime.project(Sums::default()).await.unwrap();
+    sums.pause();
+    until_state(&sums, |state| *state == ProjectionState::Paused).await;
+    // It does not come to its turn in between.
+    sums.resume();
+    sums.pause();
+    until_state(&sums, |state| *state == ProjectionState::Paused).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_is_paused_rests_with_its_rows_and_lag_readable_until_it_is_resumed() {
     let store = HeldStore::new();
     let runtime = start(&store).await;

@@ -8,11 +8,13 @@ use crate::projection::progress::{ParkedEvent, State};
 
 impl<M: Model> Follower<M> {
     pub(super) async fn pause(&mut self, model: &mut M) {
+        let resumes = self.orders.borrow().resumes;
         tracing::info!(projection = self.control.name, "a projection pauses");
         self.keep_while_resting(model).await;
         self.control.set_state(State::Paused);
         self.rest(model, |orders| {
-            !orders.paused || orders.until != Until::Forever
+            // One that was resumed and paused again meanwhile has to say so again.
+            !orders.paused || orders.resumes != resumes || orders.until != Until::Forever
         })
         .await;
         self.control.set(|progress| {

@@ -25,6 +25,7 @@ mod past;
 mod power;
 mod plain_text;
 mod processes;
+mod projection_cost;
 mod projections;
 mod read_only;
 mod readme;

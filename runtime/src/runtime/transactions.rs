@@ -11,11 +11,14 @@ impl Runtime {
     /// Executes commands to several aggregates so that all of them take effect or none does, and waits until they are
     /// durable. Gives the replies in the shape of the steps.
     ///
-    /// Each step decides on its own aggregate's state. Steps on the same aggregate see each other: the second decides on
-    /// what the first leaves. All events are recorded by one append, side by side, in the order of the aggregates' first
+    /// Each step decides on its own aggregate's state. Steps on the same aggregate see each other: the second decides
+    /// on
+    /// what the first leaves. All events are recorded by one append, side by side, in the order of the aggregates'
+    /// first
     /// steps. Transactions and single commands together are strictly serializable: each takes effect at one moment
     /// between its call and its answer, for all aggregates that it changes and those that it only reads
-    /// ([`AggregateRef::require`]). Any number may run at once, over any aggregates in any order; they cannot deadlock.
+    /// ([`AggregateRef::require`](crate::AggregateRef::require)). Any number may run at once, over any aggregates in
+    /// any order; they cannot deadlock.
     /// An aggregate takes transactions and single commands in the order of their arrival, so neither starve.
     ///
     /// ```
@@ -81,9 +84,12 @@ impl Runtime {
         transaction::run(&self.owner.shared, steps, options, Purpose::Record).await
     }
 
-    /// As [`Runtime::transact`], but the transaction takes effect once, however often it is sent with this id: also after a
-    /// crash, a timeout, a restart or a lost reply. A retry gets the replies that the first one got. All that is said at
-    /// [`AggregateRef::send_once`] holds here; the id stands for all steps, in their order, and the replies of all of them
+    /// As [`Runtime::transact`], but the transaction takes effect once, however often it is sent with this id: also
+    /// after a
+    /// crash, a timeout, a restart or a lost reply. A retry gets the replies that the first one got. All that is said
+    /// at
+    /// [`AggregateRef::send_once`](crate::AggregateRef::send_once) holds here; the id stands for all steps, in their
+    /// order, and the replies of all of them
     /// together may take 64 KiB.
     ///
     /// # Errors
@@ -114,11 +120,14 @@ impl Runtime {
         transaction::run_once(&self.owner.shared, steps, id, options.into()).await
     }
 
-    /// What the command or transaction that was sent under this id (with [`AggregateRef::send_once`] or
-    /// [`Runtime::transact_once`]) came to: `None` if nothing was recorded under it, or it is not remembered any more. One
+    /// What the command or transaction that was sent under this id (with
+    /// [`AggregateRef::send_once`](crate::AggregateRef::send_once) or
+    /// [`Runtime::transact_once`]) came to: `None` if nothing was recorded under it, or it is not remembered any more.
+    /// One
     /// that is on its way in this runtime is waited for, so that `None` stays true until somebody sends it again.
     ///
-    /// For a caller that knows the aggregate and the command's type, [`AggregateRef::outcome`] checks both.
+    /// For a caller that knows the aggregate and the command's type,
+    /// [`AggregateRef::outcome`](crate::AggregateRef::outcome) checks both.
     ///
     /// # Errors
     /// See [`OutcomeError`].
@@ -139,7 +148,8 @@ impl Runtime {
     /// packets, goes in like this.
     ///
     /// # Errors
-    /// For each transaction as for [`Runtime::transact`]. With more of them than the limits allow in flight, those behind
+    /// For each transaction as for [`Runtime::transact`]. With more of them than the limits allow in flight, those
+    /// behind
     /// wait for those before, or are refused, as [`WhenFull`](crate::WhenFull) says.
     pub async fn transact_each<S: Steps>(
         &self,
@@ -166,7 +176,7 @@ impl Runtime {
     }
 
     /// What the steps would lead to if they were executed now, in turn with the commands; a single
-    /// [`AggregateRef::step`] will do. Nothing is recorded, and no state changes.
+    /// [`AggregateRef::step`](crate::AggregateRef::step) will do. Nothing is recorded, and no state changes.
     ///
     /// # Errors
     /// As for [`Runtime::transact`].

@@ -52,6 +52,7 @@ pub use self::reference::ProjectionRef;
 pub use self::status::{ProjectionState, ProjectionStatus};
 pub use self::table::Table;
 
+pub(crate) use self::apply::Selection;
 pub(crate) use self::control::AnyProjection;
 pub(crate) use self::external_ref::start_external;
 pub(crate) use self::incident::Alerts;

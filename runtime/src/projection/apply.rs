@@ -12,12 +12,17 @@ use crate::refusal::panic_message;
 use crate::timer::is_timer_record;
 
 /// Which events a table is made of.
-pub(super) struct Selection {
+pub(crate) struct Selection {
     filter: Option<ProjectionFilter>,
     partition: Option<Partition>,
 }
 
 impl Selection {
+    /// Of the whole journal.
+    pub(crate) fn of(filter: ProjectionFilter) -> Self {
+        Self::new(filter, None)
+    }
+
     pub(super) fn new(filter: ProjectionFilter, partition: Option<Partition>) -> Self {
         Self {
             filter: (!filter.is_all()).then_some(filter),
@@ -25,7 +30,7 @@ impl Selection {
         }
     }
 
-    pub(super) fn takes(&self, event: &RecordedEvent) -> bool {
+    pub(crate) fn takes(&self, event: &RecordedEvent) -> bool {
         self.filter
             .as_ref()
             .is_none_or(|filter| filter.matches(event))

@@ -33,7 +33,7 @@ impl<E: ExternalModel> External<E> {
     pub(super) async fn open(mut model: E) -> Result<Self, String> {
         let kept = guarded(model.checkpoint()).await?;
         Ok(Self {
-            selection: Selection::new(model.filter(), None),
+            selection: Selection::of(model.filter()),
             policy: model.failure_policy(),
             model,
             kept,

@@ -2,11 +2,12 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use foldhouse_store::{EventStore, Position, ReadError, RecordedEvent, StreamId, Timestamp};
+use foldhouse_store::{
+    EventStore, EventStoreExt, Position, ReadError, RecordedEvent, StreamId, Timestamp,
+};
 
-use crate::projection::{Projection, ProjectionError, Table, TableOf};
+use crate::projection::{Projection, ProjectionError, Selection, Table, TableOf};
 use crate::refusal::panic_message;
-use crate::timer::is_timer_record;
 
 /// Events of one read.
 const PAGE_EVENTS: usize = 1_024;
@@ -110,7 +111,8 @@ pub async fn read_model_at<P: Projection>(
             head,
         });
     }
-    let (filter, policy) = (projection.filter(), projection.failure_policy());
+    let selection = Selection::of(projection.filter());
+    let policy = projection.failure_policy();
     let mut model = ReadModelAt::<P> {
         table: Table::new(),
         position,
@@ -129,7 +131,7 @@ pub async fn read_model_at<P: Projection>(
         };
         let due = page.events.iter();
         let due = due.take_while(|event| event.position <= position);
-        for event in due.filter(|event| !is_timer_record(event) && filter.matches(event)) {
+        for event in due.filter(|event| selection.takes(event)) {
             match apply(&projection, event, &mut model.table) {
                 Ok(()) => {
                     // No event's fault, so it sets none aside.
@@ -192,20 +194,11 @@ pub async fn position_recorded_by(
     events: &(impl EventStore + ?Sized),
     time: Timestamp,
 ) -> Result<Position, ReadError> {
-    let mut within = 0;
-    let mut beyond = events.head().get().saturating_add(1);
-    while beyond - within > 1 {
-        let middle = within + (beyond - within) / 2;
-        let page = events.read_all(Position::new(middle - 1), 1).await?;
-        let is_within = page
-            .events
-            .first()
-            .is_some_and(|event| event.recorded_at <= time);
-        if is_within {
-            within = middle;
-        } else {
-            beyond = middle;
-        }
-    }
-    Ok(Position::new(within))
+    let Some(behind) = time.unix_micros().checked_add(1) else {
+        return Ok(events.head());
+    };
+    let first_behind = events
+        .first_recorded_from(Timestamp::from_unix_micros(behind))
+        .await?;
+    Ok(Position::new(first_behind.get().saturating_sub(1)))
 }

@@ -67,7 +67,7 @@ impl HeldStore {
     }
 
     /// From now on appends with events are done at once, and told only by [`Self::tell`].
-    pub(super) fn hold_news(self: &Arc<Self>) {
+    pub(super) fn hold_news(&self) {
         self.untold.lock().unwrap().holding = true;
     }
 

@@ -57,20 +57,15 @@ impl<A: Aggregate> Stake for Enlisted<A> {
     fn void(&self, recorded: bool, conflict: Option<(&StreamId, Version)>) -> bool {
         let was_void = self.slot.is_voided(self.epoch);
         let conflict = conflict.filter(|(stream, _)| **stream == self.slot.stream);
-        match conflict {
+        let has_events = self.has_events(recorded);
+        let gone_from = match conflict {
             // Another writer went on behind what this was decided on: that is there.
-            Some((_, actual)) if actual >= self.before && !self.has_events(recorded) => {
-                self.slot.void(self.epoch, Some(self.before.next()));
-            }
-            Some(_) => {
-                self.slot.void(self.epoch, Some(self.version(recorded)));
-            }
-            None if self.has_events(recorded) => {
-                self.slot.void(self.epoch, Some(self.version(recorded)));
-            }
+            Some((_, actual)) if actual >= self.before && !has_events => self.before.next(),
             // Of this state nothing is gone: what was decided on it meanwhile counts.
-            None => {}
-        }
+            None if !has_events => return was_void,
+            Some(_) | None => self.version(recorded),
+        };
+        self.slot.void(self.epoch, Some(gone_from));
         was_void
     }
 

@@ -16,6 +16,7 @@ mod event_subscriptions;
 mod format;
 mod format_reader;
 mod index_damage;
+mod killed;
 mod once;
 mod order_process;
 #[cfg(target_os = "linux")]

@@ -1,9 +1,8 @@
 //! Commands and transactions under an id, over the journal: they take effect once, over restarts, kills and retries.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +17,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::task::JoinSet;
 use uuid::Uuid;
+
+use crate::killed;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -260,28 +261,16 @@ fn kill_campaign(commands: u64, kills: usize, seed: u64) {
 
 /// Kills the child once it has told so many answers; gives back what it told.
 fn run_child(directory: &Path, commands: u64, kill_after: Option<u64>) -> Vec<(u64, Told)> {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_retry-child"))
+    let mut child = Command::new(env!("CARGO_BIN_EXE_retry-child"));
+    child
         .arg(directory)
-        .args([commands.to_string(), "16".to_owned()])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .args([commands.to_string(), "16".to_owned()]);
     let mut told = Vec::new();
-    let mut is_done = false;
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-        let line = line.unwrap();
-        is_done |= line == "done";
-        // What is in the pipe when it dies was answered, too.
-        told.extend(parse(&line));
-        if Some(told.len() as u64) == kill_after {
-            child.kill().unwrap();
-        }
-    }
-    let status = child.wait().unwrap();
-    assert!(
-        kill_after.is_some() || (is_done && status.success()),
-        "{status}"
-    );
+    killed::run(&mut child, kill_after, |line| {
+        let answer = parse(line);
+        told.extend(answer);
+        answer.is_some()
+    });
     told
 }
 

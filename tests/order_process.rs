@@ -1,12 +1,13 @@
 //! A process over stock and accounts, killed again and again: every order ends once, whole or compensated.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use foldhouse::JournalStore;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+
+use crate::killed;
 
 #[allow(dead_code, reason = "some of it only the child needs")]
 #[path = "../examples/order_process/fulfilment.rs"]
@@ -56,24 +57,7 @@ fn kill_campaign(orders: u64, kills: usize, seed: u64) {
 
 /// Kills the child once it has told so much.
 fn run_child(directory: &Path, orders: u64, kill_after: Option<u64>) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_order-child"))
-        .arg(directory)
-        .arg(orders.to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let (mut told, mut is_done) = (0, false);
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-        told += 1;
-        is_done |= line.unwrap() == "done";
-        if Some(told) == kill_after {
-            child.kill().unwrap();
-        }
-    }
-    let status = child.wait().unwrap();
-    // One that was done before the kill had nothing left to do.
-    assert!(
-        kill_after.is_some() || (is_done && status.success()),
-        "{status}"
-    );
+    let mut child = Command::new(env!("CARGO_BIN_EXE_order-child"));
+    child.arg(directory).arg(orders.to_string());
+    killed::run(&mut child, kill_after, |_| true);
 }

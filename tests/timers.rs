@@ -1,9 +1,8 @@
 //! Timers over the journal: they fire once, over restarts and kills; and how much a million of them takes.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +15,8 @@ use foldhouse_aggregates::{Expire, InventoryEvent, InventoryItem, ReservationId}
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
+
+use crate::killed;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -51,25 +52,11 @@ fn kill_campaign(reservations: u64, kills: usize, seed: u64) {
 
 /// Kills the child once it has told so much.
 fn run_child(directory: &Path, reservations: u64, begin: Timestamp, kill_after: Option<u64>) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_timer-child"))
+    let mut child = Command::new(env!("CARGO_BIN_EXE_timer-child"));
+    child
         .arg(directory)
-        .args([reservations.to_string(), begin.unix_micros().to_string()])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let (mut told, mut is_done) = (0, false);
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-        told += 1;
-        is_done |= line.unwrap() == "done";
-        if Some(told) == kill_after {
-            child.kill().unwrap();
-        }
-    }
-    let status = child.wait().unwrap();
-    assert!(
-        kill_after.is_some() || (is_done && status.success()),
-        "{status}"
-    );
+        .args([reservations.to_string(), begin.unix_micros().to_string()]);
+    killed::run(&mut child, kill_after, |_| true);
 }
 
 #[derive(Debug, Default)]

@@ -66,7 +66,7 @@ impl RuntimeBuilder {
             store,
             options: Options {
                 clock: Arc::new(SystemClock),
-                commands_in_flight_max: 65_536,
+                commands_in_flight_max: 16_384,
                 commands_in_flight_per_aggregate_max: 8_192,
                 snapshots: SnapshotPolicies::default(),
                 when_full: WhenFull::Wait,
@@ -85,7 +85,7 @@ impl RuntimeBuilder {
         self
     }
 
-    /// The most commands and queries in flight (accepted, not answered) in the whole runtime; 65,536 if nothing is said.
+    /// The most commands and queries in flight (accepted, not answered) in the whole runtime; 16,384 if nothing is said.
     pub fn commands_in_flight_max(mut self, commands: usize) -> Self {
         self.options.commands_in_flight_max = commands;
         self

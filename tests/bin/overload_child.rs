@@ -1,5 +1,6 @@
 //! Pushes far more commands at a runtime than its limits take, and prints what came of it, one `name value` line for each
-//! figure. First the same number with few callers, for the peak without overload.
+//! figure. First the same number with few callers, for the peak; then from as many callers as there are commands, but let in a
+//! few at a time, for what such callers come to without overload.
 //!
 //! Usage: overload-child DIRECTORY COMMANDS refuse|wait LIMIT (0: the runtime's own limits)
 #![allow(
@@ -10,11 +11,8 @@
 )]
 
 use std::fmt::Display;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use foldhouse::{
@@ -24,6 +22,7 @@ use foldhouse::{
 use foldhouse_aggregates::{
     Credit, Currency, GlAccount, Money, OpenAccount, Posting, PostingRejection, Side,
 };
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 const ACCOUNTS: u64 = 1_000;
@@ -49,11 +48,20 @@ async fn main() {
     }
     let runtime = builder.start().await.unwrap();
     let bench = Bench::new(store, runtime).await;
+    let before_kib = rss_kib();
     let peak = bench.without_overload(commands).await;
     say("peak_per_second", peak);
-    let pushed = bench.push(commands).await;
-    say("overloaded_per_second", pushed);
-    say("ratio", format!("{:.3}", pushed as f64 / peak as f64));
+    say("peak_growth_kib", rss_kib().saturating_sub(before_kib));
+    let let_in = bench.push(commands, PEAK_CALLERS).await;
+    say("let_in_per_second", let_in.per_second);
+    let pushed = bench.push(commands, commands).await;
+    say("growth_kib", pushed.growth_kib);
+    say("acked", pushed.acked);
+    say("refused", bench.refused.load(Ordering::Relaxed));
+    say("overloaded_per_second", pushed.per_second);
+    let ratio = |to: u64| format!("{:.3}", pushed.per_second as f64 / to as f64);
+    say("ratio_to_peak", ratio(peak));
+    say("ratio", ratio(let_in.per_second));
     bench.check().await;
     say("checked", "yes");
 }
@@ -63,7 +71,12 @@ fn say(name: &str, value: impl Display) {
 }
 
 type Answer = Result<Committed<Posting>, CommandError<PostingRejection>>;
-type Sending = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+struct Pushed {
+    acked: u64,
+    growth_kib: u64,
+    per_second: u64,
+}
 
 struct Bench {
     store: Arc<JournalStore>,
@@ -128,67 +141,49 @@ impl Bench {
         per_second(each * PEAK_CALLERS, started.elapsed())
     }
 
-    /// All commands are there before any caller has waited for an answer. What is told as the runtime's is the memory
-    /// that comes on top of the callers' own futures.
-    async fn push(&self, commands: u64) -> u64 {
+    /// A caller of its own for each command. All of them are there, at a gate, before the first one sends; then so many
+    /// are let in at once, and another one for each that has its answer. What is told as the runtime's is the memory that comes on top of the callers' own: nothing of a caller's
+    /// is given back before the last one has its answer.
+    async fn push(&self, commands: u64, at_once: u64) -> Pushed {
         let acked_before = self.acked.load(Ordering::Relaxed);
-        let before_kib = rss_kib();
-        say("rss_before_kib", before_kib);
-        let mut sending: Vec<Sending> = Vec::with_capacity(usize::try_from(commands).unwrap());
-        let first = {
-            let account = self.account(0);
-            async move { account.execute(credit(), CommandOptions::new()).await }
-        };
-        say("future_bytes", size_of_val(&first));
-        drop(first);
+        let gate = Arc::new(Semaphore::new(0));
+        let gone = Arc::new(Semaphore::new(0));
+        let arrived = Arc::new(AtomicU64::new(0));
+        let mut callers = JoinSet::new();
         for number in 0..commands {
             let account = self.account(number);
-            sending.push(Box::pin(async move {
-                account.execute(credit(), CommandOptions::new()).await
-            }));
+            let (acked, refused) = (self.acked.clone(), self.refused.clone());
+            let (gate, gone, arrived) = (gate.clone(), gone.clone(), arrived.clone());
+            callers.spawn(async move {
+                arrived.fetch_add(1, Ordering::Relaxed);
+                gate.acquire().await.unwrap().forget();
+                note(
+                    account.execute(credit(), CommandOptions::new()).await,
+                    &acked,
+                    &refused,
+                );
+                gate.add_permits(1);
+                gone.add_permits(1);
+            });
         }
-        let callers_kib = rss_kib().saturating_sub(before_kib);
-        say("callers_kib", callers_kib);
+        while arrived.load(Ordering::Relaxed) < commands {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let before_kib = rss_kib();
         let peak = Peak::watch();
         let started = Instant::now();
-        // Every one is sent, and no one is answered yet, but for those that are refused.
-        let mut context = Context::from_waker(Waker::noop());
-        sending.retain_mut(|one| match one.as_mut().poll(&mut context) {
-            Poll::Pending => true,
-            Poll::Ready(answer) => {
-                self.note(answer);
-                false
-            }
-        });
-        say("in_flight_or_waiting", sending.len());
-        say(
-            "all_sent_kib",
-            rss_kib().saturating_sub(before_kib + callers_kib),
-        );
-        let mut callers = JoinSet::new();
-        for one in sending {
-            callers.spawn(one);
-        }
-        while let Some(answer) = callers.join_next().await {
-            self.note(answer.unwrap());
-        }
-        let acked = self.acked.load(Ordering::Relaxed) - acked_before;
+        gate.add_permits(usize::try_from(at_once).unwrap());
+        let all = u32::try_from(commands).unwrap();
+        gone.acquire_many(all).await.unwrap().forget();
         let elapsed = started.elapsed();
-        say("acked", acked);
-        say("refused", self.refused.load(Ordering::Relaxed));
-        say(
-            "growth_kib",
-            peak.kib().saturating_sub(before_kib + callers_kib),
-        );
-        per_second(acked, elapsed)
-    }
-
-    fn note(&self, answer: Answer) {
-        match answer {
-            Ok(_) => self.acked.fetch_add(1, Ordering::Relaxed),
-            Err(CommandError::Overloaded { .. }) => self.refused.fetch_add(1, Ordering::Relaxed),
-            Err(other) => panic!("{other}"),
-        };
+        let acked = self.acked.load(Ordering::Relaxed) - acked_before;
+        let growth_kib = peak.kib().saturating_sub(before_kib);
+        callers.join_all().await;
+        Pushed {
+            acked,
+            growth_kib,
+            per_second: per_second(acked, elapsed),
+        }
     }
 
     /// What was acknowledged is there, and nothing else.
@@ -207,6 +202,14 @@ impl Bench {
             .unwrap();
         self.store.close();
     }
+}
+
+fn note(answer: Answer, acked: &AtomicU64, refused: &AtomicU64) {
+    match answer {
+        Ok(_) => acked.fetch_add(1, Ordering::Relaxed),
+        Err(CommandError::Overloaded { .. }) => refused.fetch_add(1, Ordering::Relaxed),
+        Err(other) => panic!("{other}"),
+    };
 }
 
 fn euro() -> Currency {

@@ -20,6 +20,8 @@ use std::sync::Arc;
 
 use foldhouse_store::RecordedEvent;
 
+use crate::timer::is_timer_record;
+
 pub use self::cursor::EventCursor;
 pub(crate) use self::cursor_keys::Cursors;
 pub use self::cursor_keys::{CursorKey, CursorKeys};
@@ -113,8 +115,10 @@ impl EventQuery {
         Self::new(Some(tenant.into()))
     }
 
-    /// All events of all tenants. For operators and audits: never make it from what a tenant's user says. What the runtime
-    /// records for itself ([`is_timer_record`](crate::is_timer_record)) is among them.
+    /// All events of all tenants. For operators and audits: never make it from what a tenant's user says.
+    ///
+    /// What the runtime records for itself ([`is_timer_record`](crate::is_timer_record)) is not among them, as it is nowhere
+    /// else; its own tenant, `~foldhouse`, has it.
     #[must_use]
     pub fn over_all_tenants() -> Self {
         Self::new(None)
@@ -160,13 +164,18 @@ impl EventQuery {
     }
 
     fn matches(&self, event: &RecordedEvent) -> bool {
-        self.tenant
-            .as_deref()
-            .is_none_or(|tenant| tenant == event.stream.tenant())
+        self.is_of_tenant(event)
             && self
                 .filter
                 .as_ref()
                 .is_none_or(|filter| filter.matches(event))
+    }
+
+    fn is_of_tenant(&self, event: &RecordedEvent) -> bool {
+        match self.tenant.as_deref() {
+            Some(tenant) => tenant == event.stream.tenant(),
+            None => !is_timer_record(event),
+        }
     }
 
     fn check(&self) -> Result<(), EventQueryError> {

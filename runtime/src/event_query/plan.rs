@@ -45,7 +45,8 @@ impl Plan {
         }
         let is_of_kind = demands.kind != EventKind::default();
         let by_kind = demands.correlation.is_none() && demands.stream.is_none();
-        let is_exact = !demands.has_rest && by_kind;
+        // Everything has the runtime's own records among it.
+        let is_exact = !demands.has_rest && by_kind && is_of_kind;
         let by = match (demands.correlation, demands.stream) {
             (Some(id), _) => LookUpBy::Correlation(id),
             (None, Some(stream)) => LookUpBy::Stream(stream),

@@ -1,6 +1,7 @@
 //! Timers, by a clock that the test sets.
 
 mod alarm;
+mod records;
 
 use std::sync::Arc;
 use std::time::Duration;

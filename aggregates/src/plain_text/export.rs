@@ -8,6 +8,7 @@ mod beancount;
 mod exact;
 mod ledger;
 mod names;
+mod years;
 
 use std::io::{self, Write};
 
@@ -76,6 +77,7 @@ pub fn export_journal(
     to: Dialect,
     out: &mut dyn Write,
 ) -> Result<(), ExportError> {
+    years::check(journal, booked, to)?;
     match to {
         Dialect::Hledger | Dialect::Ledger => ledger::write(journal, booked, to, out),
         Dialect::Beancount => beancount::write(journal, booked, out),

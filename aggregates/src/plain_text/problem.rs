@@ -3,6 +3,7 @@ use std::fmt;
 use chrono::NaiveDate;
 
 use super::amount::Amount;
+use super::dialect::Dialect;
 use super::location::Location;
 use crate::decimal::{Decimal, DecimalError};
 
@@ -27,6 +28,18 @@ pub enum Problem {
         expected: String,
         /// What is there.
         found: Found,
+    },
+    /// A date that the format written does not know.
+    #[error(
+        "{dialect} has no year {year}: it takes {first} to 9999; leave it out, or write another format"
+    )]
+    NoSuchYear {
+        /// The format.
+        dialect: Dialect,
+        /// The year.
+        year: i32,
+        /// The first one that it has.
+        first: i32,
     },
     /// The format has it, and it is not supported here. Nothing is left out in silence, because it may change balances.
     #[error("{what} is not supported; take it out, or write it in another way")]

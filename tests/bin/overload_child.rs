@@ -1,6 +1,6 @@
 //! Pushes far more commands at a runtime than its limits take, and prints what came of it, one `name value` line for each
-//! figure. First the same number with few callers, for the peak; then from as many callers as there are commands, but let in a
-//! few at a time, for what such callers come to without overload.
+//! figure. First the same number with few callers, for the peak; at last from as many callers as there are commands, but let
+//! in a few at a time, for what such callers come to without overload.
 //!
 //! Usage: overload-child DIRECTORY COMMANDS refuse|wait LIMIT (0: the runtime's own limits)
 #![allow(
@@ -52,12 +52,13 @@ async fn main() {
     let peak = bench.without_overload(commands).await;
     say("peak_per_second", peak);
     say("peak_growth_kib", rss_kib().saturating_sub(before_kib));
-    let let_in = bench.push(commands, PEAK_CALLERS).await;
-    say("let_in_per_second", let_in.per_second);
+    // Before those that are let in: the memory that they give back would hide what this takes.
     let pushed = bench.push(commands, commands).await;
     say("growth_kib", pushed.growth_kib);
     say("acked", pushed.acked);
     say("refused", bench.refused.load(Ordering::Relaxed));
+    let let_in = bench.push(commands, PEAK_CALLERS).await;
+    say("let_in_per_second", let_in.per_second);
     say("overloaded_per_second", pushed.per_second);
     let ratio = |to: u64| format!("{:.3}", pushed.per_second as f64 / to as f64);
     say("ratio_to_peak", ratio(peak));
@@ -142,8 +143,8 @@ impl Bench {
     }
 
     /// A caller of its own for each command. All of them are there, at a gate, before the first one sends; then so many
-    /// are let in at once, and another one for each that has its answer. What is told as the runtime's is the memory that comes on top of the callers' own: nothing of a caller's
-    /// is given back before the last one has its answer.
+    /// are let in at once, and another one for each that has its answer. What is told as the runtime's is the memory that
+    /// comes on top of the callers' own: nothing of a caller's is given back before the last one has its answer.
     async fn push(&self, commands: u64, at_once: u64) -> Pushed {
         let acked_before = self.acked.load(Ordering::Relaxed);
         let gate = Arc::new(Semaphore::new(0));

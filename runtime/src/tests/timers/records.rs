@@ -31,3 +31,28 @@ async fn a_query_over_all_tenants_gives_what_aggregates_recorded_and_no_record_o
     assert_eq!(records.len(), 3);
     assert!(records.iter().all(is_timer_record));
 }
+
+#[tokio::test]
+async fn nobody_has_an_aggregate_among_the_runtimes_own_records() {
+    let (store, clock) = (Arc::new(MemoryStore::new()), ManualClock::at(at(0)));
+    let runtime = start(&store, &clock).await;
+    let refused = runtime.aggregate::<Alarm>("~foldhouse", "all");
+    assert!(matches!(refused, Err(AddressError::Reserved { .. })));
+    assert_eq!(Alarm::TYPE, "alarm");
+}
+
+#[tokio::test]
+async fn a_runtime_without_timers_leaves_no_trace_of_them() {
+    let (store, clock) = (Arc::new(MemoryStore::new()), ManualClock::at(at(0)));
+    let runtime = start(&store, &clock).await;
+    let one = alarm(&runtime, "1");
+    one.send(Ring::new("tea")).await.unwrap();
+    runtime.fire_due_timers().await;
+    assert_eq!(store.head(), Position::new(1));
+    use foldhouse_store::ReadModelStore;
+    assert_eq!(store.checkpoint("~timers").await.unwrap(), None);
+    let weak = Arc::downgrade(&store);
+    runtime.shutdown(PATIENCE).await.unwrap();
+    drop((runtime, one, store));
+    until(|| weak.strong_count() == 0).await;
+}

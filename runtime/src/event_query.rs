@@ -20,14 +20,13 @@ use std::sync::Arc;
 
 use foldhouse_store::RecordedEvent;
 
-use crate::timer::is_timer_record;
-
 pub use self::cursor::EventCursor;
 pub(crate) use self::cursor_keys::Cursors;
 pub use self::cursor_keys::{CursorKey, CursorKeys};
 pub use self::error::EventQueryError;
 pub use self::filter::{EVENT_CONDITION_DEPTH_MAX, EVENT_CONDITIONS_MAX, EventCondition};
 pub(crate) use self::run::find;
+use crate::timer::is_timer_record;
 
 /// The most events that one page can be asked to hold.
 pub const EVENT_QUERY_LIMIT_MAX: usize = 1_000;

@@ -31,15 +31,17 @@ pub enum Problem {
     },
     /// A date that the format written does not know.
     #[error(
-        "{dialect} has no year {year}: it takes {first} to 9999; leave it out, or write another format"
+        "{dialect} has no year {year}: it takes {first} to {last}; leave it out, or write another format"
     )]
     NoSuchYear {
         /// The format.
         dialect: Dialect,
         /// The year.
         year: i32,
-        /// The first one that it has.
+        /// The first one that it takes.
         first: i32,
+        /// The last one that it takes.
+        last: i32,
     },
     /// The format has it, and it is not supported here. Nothing is left out in silence, because it may change balances.
     #[error("{what} is not supported; take it out, or write it in another way")]

@@ -8,6 +8,7 @@ use crate::plain_text::dialect::Dialect;
 use crate::plain_text::journal::{EntryKind, Journal};
 use crate::plain_text::problem::Problem;
 
+/// Years beyond are written with a sign, which no program reads.
 const LAST: i32 = 9999;
 
 /// Ledger's dates are Boost's, Beancount's are Python's.
@@ -35,6 +36,7 @@ pub(super) fn check(journal: &Journal, booked: &Booked, to: Dialect) -> Result<(
                 dialect: to,
                 year,
                 first,
+                last: LAST,
             };
             return Err(problem.at(&entry.at).into());
         }

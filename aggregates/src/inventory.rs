@@ -4,6 +4,9 @@
 //! |---|---|
 //! | `quantity.rs` | a counted quantity, checked |
 //! | `reservation.rs` | the name of a reservation |
+//! | `names.rs` | products, locations, lots, and what a caller names |
+//! | `terms.rs` | how an item is kept: costs, lots, policies |
+//! | `goods.rs` | the lots and the value of what moved |
 //! | `events.rs` | what is recorded |
 //! | `item.rs` | the state, and what each event does to it |
 //! | `commands.rs` | what can be asked, and the rules |
@@ -14,13 +17,16 @@
 
 mod commands;
 mod events;
+mod goods;
 mod idempotent;
 mod item;
+mod names;
 mod quantity;
 mod rejections;
 mod reservation;
 mod samples;
 mod stock;
+mod terms;
 
 #[cfg(test)]
 mod contract;
@@ -31,7 +37,9 @@ mod tests;
 
 pub use commands::{Adjust, Expire, Receive, Release, Reserve, Ship};
 pub use events::{AdjustmentReason, InventoryEvent};
+pub use goods::{Goods, LOTS_PER_MOVEMENT_MAX, LotQuantity};
 pub use item::{InventoryItem, OPEN_RESERVATIONS_MAX};
+pub use names::{LocationId, LotId, ProductId, SupplyId, TransferId};
 pub use quantity::Quantity;
 pub use rejections::{
     AdjustRejection, ExpireRejection, ReceiveRejection, ReleaseRejection, ReserveRejection,
@@ -39,3 +47,4 @@ pub use rejections::{
 };
 pub use reservation::ReservationId;
 pub use stock::{StockLevel, StockLevels};
+pub use terms::{BackDating, CostMethod, CostTerms, ItemTerms, Oversell, Tracking};

@@ -49,7 +49,7 @@
 //!     InventoryEvent, InventoryItem, Quantity, Reserve, ReserveRejection,
 //! };
 //!
-//! let delivery = [InventoryEvent::Received { quantity: Quantity::new(10) }];
+//! let delivery = [InventoryEvent::received(Quantity::new(10))];
 //!
 //! // What is reserved is still on hand, but no longer available.
 //! given::<InventoryItem>(delivery.clone())
@@ -91,6 +91,7 @@ mod currency;
 mod decimal;
 mod memo;
 mod money;
+mod text_names;
 mod total;
 mod units;
 
@@ -103,10 +104,11 @@ pub mod plain_text;
 pub use currency::{Currency, UnknownCurrency};
 pub use decimal::{DECIMALS_MAX, Decimal, DecimalError};
 pub use inventory::{
-    Adjust, AdjustRejection, AdjustmentReason, Expire, ExpireRejection, InventoryEvent,
-    InventoryItem, OPEN_RESERVATIONS_MAX, Quantity, Receive, ReceiveRejection, Release,
-    ReleaseRejection, ReservationId, Reserve, ReserveRejection, Ship, ShipRejection, StockLevel,
-    StockLevels,
+    Adjust, AdjustRejection, AdjustmentReason, BackDating, CostMethod, CostTerms, Expire,
+    ExpireRejection, Goods, InventoryEvent, InventoryItem, ItemTerms, LOTS_PER_MOVEMENT_MAX,
+    LocationId, LotId, LotQuantity, OPEN_RESERVATIONS_MAX, Oversell, ProductId, Quantity, Receive,
+    ReceiveRejection, Release, ReleaseRejection, ReservationId, Reserve, ReserveRejection, Ship,
+    ShipRejection, StockLevel, StockLevels, SupplyId, Tracking, TransferId,
 };
 pub use ledger::{
     AccountBalance, AccountId, AccountKind, AccountLine, AccountLines, AccountStatement,

@@ -177,15 +177,16 @@ impl Check {
         self.last = position;
         let stock = self.stock.entry(seen.product.clone()).or_default();
         let (on_hand, promised) = match &seen.event {
-            InventoryEvent::Received { quantity } => (i128::from(quantity.get()), 0),
+            InventoryEvent::Received { quantity, .. } => (i128::from(quantity.get()), 0),
             InventoryEvent::Reserved { quantity, .. } => (0, i128::from(quantity.get())),
-            InventoryEvent::ExpirySet { .. } => (0, 0),
             InventoryEvent::Released { quantity, .. }
             | InventoryEvent::Expired { quantity, .. } => (0, -i128::from(quantity.get())),
             InventoryEvent::Shipped { quantity, .. } => {
                 (-i128::from(quantity.get()), -i128::from(quantity.get()))
             }
             InventoryEvent::Adjusted { delta, .. } => (i128::from(*delta), 0),
+            // Nobody here asks for such; it is told where baskets are followed.
+            _ => (0, 0),
         };
         stock.on_hand += on_hand;
         stock.promised += promised;
@@ -217,10 +218,12 @@ impl Check {
             InventoryEvent::Reserved {
                 reservation,
                 quantity,
+                ..
             } => (trace.reserved).add(position, product, quantity.get(), *reservation),
             InventoryEvent::Shipped {
                 reservation,
                 quantity,
+                ..
             } => (trace.shipped).add(position, product, quantity.get(), *reservation),
             event => {
                 (self.partial).add(|| format!("position {position}: nobody asked for {event:?}"))

@@ -49,6 +49,8 @@ impl Command for Receive {
                 })?;
         let received = InventoryEvent::Received {
             quantity: self.quantity,
+            supply: None,
+            goods: None,
         };
         let level = StockLevel::new(on_hand, item.reserved());
         Ok(Decision::event(received, level))
@@ -125,6 +127,8 @@ impl Command for Reserve {
         let reserved = InventoryEvent::Reserved {
             reservation,
             quantity: self.quantity,
+            backordered: Quantity::ZERO,
+            priority: 0,
         };
         let Some(expires_at) = self.expires_at else {
             return Ok(Decision::event(reserved, reservation));
@@ -193,6 +197,7 @@ impl Command for Expire {
         let expired = InventoryEvent::Expired {
             reservation,
             quantity,
+            backordered: Quantity::ZERO,
         };
         let level = StockLevel::new(item.on_hand(), item.reserved().saturating_sub(quantity));
         Ok(Decision::event(expired, level))
@@ -231,6 +236,7 @@ impl Command for Release {
         let released = InventoryEvent::Released {
             reservation,
             quantity,
+            backordered: Quantity::ZERO,
         };
         let level = StockLevel::new(item.on_hand(), item.reserved().saturating_sub(quantity));
         let decision = Decision::event(released, level);
@@ -277,6 +283,7 @@ impl Command for Ship {
         let shipped = InventoryEvent::Shipped {
             reservation,
             quantity,
+            goods: None,
         };
         let level = StockLevel::new(on_hand, item.reserved().saturating_sub(quantity));
         let decision = Decision::event(shipped, level);
@@ -349,6 +356,7 @@ impl Command for Adjust {
             delta,
             reason: self.reason,
             note,
+            goods: None,
         };
         Ok(Decision::event(adjusted, StockLevel::new(after, reserved)))
     }

@@ -12,13 +12,19 @@ fn events_and_their_bytes() -> Vec<(InventoryEvent, &'static [u8])> {
     let quantity = Quantity::new(3);
     vec![
         (
-            InventoryEvent::Received { quantity },
+            InventoryEvent::Received {
+                quantity,
+                supply: None,
+                goods: None,
+            },
             b"\x81\xa8Received\x81\xa8quantity\x03",
         ),
         (
             InventoryEvent::Reserved {
                 reservation,
                 quantity,
+                backordered: Quantity::ZERO,
+                priority: 0,
             },
             b"\x81\xa8Reserved\x82\xabreservation\xc4\x100123456789abcdef\xa8quantity\x03",
         ),
@@ -26,6 +32,7 @@ fn events_and_their_bytes() -> Vec<(InventoryEvent, &'static [u8])> {
             InventoryEvent::Released {
                 reservation,
                 quantity,
+                backordered: Quantity::ZERO,
             },
             b"\x81\xa8Released\x82\xabreservation\xc4\x100123456789abcdef\xa8quantity\x03",
         ),
@@ -40,6 +47,7 @@ fn events_and_their_bytes() -> Vec<(InventoryEvent, &'static [u8])> {
             InventoryEvent::Expired {
                 reservation,
                 quantity,
+                backordered: Quantity::ZERO,
             },
             b"\x81\xa7Expired\x82\xabreservation\xc4\x100123456789abcdef\xa8quantity\x03",
         ),
@@ -47,6 +55,7 @@ fn events_and_their_bytes() -> Vec<(InventoryEvent, &'static [u8])> {
             InventoryEvent::Shipped {
                 reservation,
                 quantity,
+                goods: None,
             },
             b"\x81\xa7Shipped\x82\xabreservation\xc4\x100123456789abcdef\xa8quantity\x03",
         ),
@@ -55,6 +64,7 @@ fn events_and_their_bytes() -> Vec<(InventoryEvent, &'static [u8])> {
                 delta: -1,
                 reason: AdjustmentReason::Damaged,
                 note: None,
+                goods: None,
             },
             b"\x81\xa8Adjusted\x82\xa5delta\xff\xa6reason\xa7Damaged",
         ),
@@ -63,6 +73,7 @@ fn events_and_their_bytes() -> Vec<(InventoryEvent, &'static [u8])> {
                 delta: 1,
                 reason: AdjustmentReason::CycleCount,
                 note: Some(Memo::new("twice").unwrap()),
+                goods: None,
             },
             b"\x81\xa8Adjusted\x83\xa5delta\x01\xa6reason\xaaCycleCount\xa4note\xa5twice",
         ),

@@ -43,12 +43,15 @@ impl Aggregate for InventoryItem {
     // Saturates because any history must be accepted; no history that was decided here comes to it.
     fn apply(&mut self, event: &InventoryEvent) {
         match event {
-            InventoryEvent::Received { quantity } => {
+            InventoryEvent::Received { quantity, .. }
+            | InventoryEvent::Returned { quantity, .. }
+            | InventoryEvent::TransferReceived { quantity, .. } => {
                 self.on_hand = self.on_hand.saturating_add(*quantity);
             }
             InventoryEvent::Reserved {
                 reservation,
                 quantity,
+                ..
             } => self.promise(*reservation, *quantity),
             InventoryEvent::ExpirySet {
                 reservation,
@@ -61,21 +64,43 @@ impl Aggregate for InventoryItem {
             InventoryEvent::Released {
                 reservation,
                 quantity,
+                ..
             }
             | InventoryEvent::Expired {
                 reservation,
                 quantity,
+                ..
             } => self.settle(*reservation, *quantity),
             InventoryEvent::Shipped {
                 reservation,
                 quantity,
+                ..
             } => {
                 self.settle(*reservation, *quantity);
                 self.on_hand = self.on_hand.saturating_sub(*quantity);
             }
-            InventoryEvent::Adjusted { delta, .. } => {
+            InventoryEvent::Adjusted { delta, .. }
+            | InventoryEvent::Counted {
+                variance: delta, ..
+            } => {
                 self.on_hand = self.on_hand.saturating_adjust(*delta);
             }
+            InventoryEvent::TransferDispatched { quantity, .. } => {
+                self.on_hand = self.on_hand.saturating_sub(*quantity);
+            }
+            InventoryEvent::BackorderFilled {
+                reservation,
+                quantity,
+            } => self.promise(*reservation, *quantity),
+            InventoryEvent::Confirmed { .. }
+            | InventoryEvent::Allocated { .. }
+            | InventoryEvent::Picked { .. }
+            | InventoryEvent::TermsSet { .. }
+            | InventoryEvent::SupplyExpected { .. }
+            | InventoryEvent::SupplyEnded { .. }
+            | InventoryEvent::TransferExpected { .. }
+            | InventoryEvent::TransferLost { .. }
+            | InventoryEvent::Revalued { .. } => {}
         }
     }
 

@@ -94,11 +94,12 @@ fn recount(history: &[InventoryEvent]) -> (i128, BTreeMap<ReservationId, i128>) 
     let mut on_hand = 0;
     let mut open = BTreeMap::new();
     for event in history {
-        match *event {
-            InventoryEvent::Received { quantity } => on_hand += i128::from(quantity.get()),
+        match event.clone() {
+            InventoryEvent::Received { quantity, .. } => on_hand += i128::from(quantity.get()),
             InventoryEvent::Reserved {
                 reservation,
                 quantity,
+                ..
             } => {
                 let before = open.insert(reservation, i128::from(quantity.get()));
                 assert_eq!(before, None, "a reservation is made once");
@@ -109,10 +110,12 @@ fn recount(history: &[InventoryEvent]) -> (i128, BTreeMap<ReservationId, i128>) 
             InventoryEvent::Released {
                 reservation,
                 quantity,
+                ..
             }
             | InventoryEvent::Expired {
                 reservation,
                 quantity,
+                ..
             } => {
                 let held = open.remove(&reservation);
                 assert_eq!(held, Some(i128::from(quantity.get())));
@@ -120,12 +123,14 @@ fn recount(history: &[InventoryEvent]) -> (i128, BTreeMap<ReservationId, i128>) 
             InventoryEvent::Shipped {
                 reservation,
                 quantity,
+                ..
             } => {
                 let held = open.remove(&reservation);
                 assert_eq!(held, Some(i128::from(quantity.get())));
                 on_hand -= i128::from(quantity.get());
             }
             InventoryEvent::Adjusted { delta, .. } => on_hand += i128::from(delta),
+            other => panic!("no command here records {other:?}"),
         }
     }
     (on_hand, open)

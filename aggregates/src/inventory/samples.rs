@@ -16,15 +16,20 @@ pub(super) fn samples() -> Vec<InventoryEvent> {
     let reserved = |reservation, quantity| InventoryEvent::Reserved {
         reservation,
         quantity: Quantity::new(quantity),
+        backordered: Quantity::ZERO,
+        priority: 0,
     };
     let adjusted = |delta, reason| InventoryEvent::Adjusted {
         delta,
         reason,
         note: None,
+        goods: None,
     };
     vec![
         InventoryEvent::Received {
             quantity: Quantity::new(1_000),
+            supply: None,
+            goods: None,
         },
         reserved(first, 30),
         reserved(second, 7),
@@ -32,10 +37,12 @@ pub(super) fn samples() -> Vec<InventoryEvent> {
         InventoryEvent::Released {
             reservation: first,
             quantity: Quantity::new(30),
+            backordered: Quantity::ZERO,
         },
         InventoryEvent::Shipped {
             reservation: second,
             quantity: Quantity::new(7),
+            goods: None,
         },
         adjusted(-2, AdjustmentReason::CycleCount),
         adjusted(-3, AdjustmentReason::Damaged),
@@ -46,6 +53,7 @@ pub(super) fn samples() -> Vec<InventoryEvent> {
             delta: 13,
             reason: AdjustmentReason::Other,
             note: Memo::new("moved from the other shelf").ok(),
+            goods: None,
         },
         reserved(fourth, 2),
         InventoryEvent::ExpirySet {
@@ -55,6 +63,7 @@ pub(super) fn samples() -> Vec<InventoryEvent> {
         InventoryEvent::Expired {
             reservation: fourth,
             quantity: Quantity::new(2),
+            backordered: Quantity::ZERO,
         },
     ]
 }

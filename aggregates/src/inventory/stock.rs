@@ -54,13 +54,15 @@ impl StockLevel {
     /// Takes one more event of the item in. The row before the first event is the default, all zero.
     pub fn apply(&mut self, event: &InventoryEvent) {
         match event {
-            InventoryEvent::Received { quantity } => {
+            InventoryEvent::Received { quantity, .. }
+            | InventoryEvent::Returned { quantity, .. }
+            | InventoryEvent::TransferReceived { quantity, .. } => {
                 self.on_hand = self.on_hand.saturating_add(*quantity);
             }
-            InventoryEvent::Reserved { quantity, .. } => {
+            InventoryEvent::Reserved { quantity, .. }
+            | InventoryEvent::BackorderFilled { quantity, .. } => {
                 self.reserved = self.reserved.saturating_add(*quantity);
             }
-            InventoryEvent::ExpirySet { .. } => {}
             InventoryEvent::Released { quantity, .. }
             | InventoryEvent::Expired { quantity, .. } => {
                 self.reserved = self.reserved.saturating_sub(*quantity);
@@ -69,9 +71,27 @@ impl StockLevel {
                 self.reserved = self.reserved.saturating_sub(*quantity);
                 self.on_hand = self.on_hand.saturating_sub(*quantity);
             }
-            InventoryEvent::Adjusted { delta, .. } => {
+            InventoryEvent::Adjusted { delta, .. }
+            | InventoryEvent::Counted {
+                variance: delta, ..
+            } => {
                 self.on_hand = self.on_hand.saturating_adjust(*delta);
             }
+            InventoryEvent::TransferDispatched { quantity, .. } => {
+                self.on_hand = self.on_hand.saturating_sub(*quantity);
+            }
+            InventoryEvent::Confirmed { released, .. } => {
+                self.reserved = self.reserved.saturating_sub(*released);
+            }
+            InventoryEvent::ExpirySet { .. }
+            | InventoryEvent::Allocated { .. }
+            | InventoryEvent::Picked { .. }
+            | InventoryEvent::TermsSet { .. }
+            | InventoryEvent::SupplyExpected { .. }
+            | InventoryEvent::SupplyEnded { .. }
+            | InventoryEvent::TransferExpected { .. }
+            | InventoryEvent::TransferLost { .. }
+            | InventoryEvent::Revalued { .. } => {}
         }
     }
 }

@@ -22,6 +22,8 @@ fn order(number: u128) -> ReservationId {
 fn received(count: u64) -> InventoryEvent {
     InventoryEvent::Received {
         quantity: units(count),
+        supply: None,
+        goods: None,
     }
 }
 
@@ -29,6 +31,8 @@ fn reserved(number: u128, count: u64) -> InventoryEvent {
     InventoryEvent::Reserved {
         reservation: order(number),
         quantity: units(count),
+        backordered: Quantity::ZERO,
+        priority: 0,
     }
 }
 
@@ -36,6 +40,7 @@ fn released(number: u128, count: u64) -> InventoryEvent {
     InventoryEvent::Released {
         reservation: order(number),
         quantity: units(count),
+        backordered: Quantity::ZERO,
     }
 }
 
@@ -43,6 +48,7 @@ fn shipped(number: u128, count: u64) -> InventoryEvent {
     InventoryEvent::Shipped {
         reservation: order(number),
         quantity: units(count),
+        goods: None,
     }
 }
 
@@ -51,6 +57,7 @@ fn adjusted(delta: i64, reason: AdjustmentReason) -> InventoryEvent {
         delta,
         reason,
         note: None,
+        goods: None,
     }
 }
 
@@ -120,6 +127,8 @@ fn what_is_reserved_stays_on_hand_but_is_no_longer_available() {
         .then([InventoryEvent::Reserved {
             reservation,
             quantity: units(4),
+            backordered: Quantity::ZERO,
+            priority: 0,
         }])
         .then_reply(&reservation)
         .then_state(|item| {
@@ -162,6 +171,8 @@ fn one_command_makes_one_reservation() {
     let made = InventoryEvent::Reserved {
         reservation,
         quantity: units(1),
+        backordered: Quantity::ZERO,
+        priority: 0,
     };
     item([received(10), made])
         .command_id(command_id)
@@ -176,6 +187,8 @@ fn the_lines_of_one_command_make_a_reservation_each() {
     let line = |line, quantity| InventoryEvent::Reserved {
         reservation: ReservationId::from_uuid(context.derive_id(line)),
         quantity: units(quantity),
+        backordered: Quantity::ZERO,
+        priority: 0,
     };
     item([received(10), line(0, 6)])
         .command_id(command_id)
@@ -352,6 +365,7 @@ fn a_note_is_recorded_with_the_adjustment_and_refused_if_it_is_too_long() {
             delta: -1,
             reason: AdjustmentReason::Other,
             note: Some(Memo::new("sample for the customer").unwrap()),
+            goods: None,
         }]);
     item([received(10)])
         .when(Adjust::new(-1, AdjustmentReason::Other).note("x".repeat(MEMO_CHARS_MAX + 1)))
@@ -416,6 +430,7 @@ fn expired(number: u128, count: u64) -> InventoryEvent {
     InventoryEvent::Expired {
         reservation: order(number),
         quantity: units(count),
+        backordered: Quantity::ZERO,
     }
 }
 

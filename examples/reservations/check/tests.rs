@@ -20,7 +20,15 @@ fn baskets() -> Baskets {
 
 fn received(product: &str, count: u64) -> (&str, Option<&'static str>, InventoryEvent) {
     let quantity = Quantity::new(count);
-    (product, None, InventoryEvent::Received { quantity })
+    (
+        product,
+        None,
+        InventoryEvent::Received {
+            quantity,
+            supply: None,
+            goods: None,
+        },
+    )
 }
 
 fn name(number: u128) -> ReservationId {
@@ -33,6 +41,8 @@ fn reserved<'a>(basket: &'a str, product: &'a str, count: u64, number: u128) -> 
     let event = InventoryEvent::Reserved {
         reservation: name(number),
         quantity: Quantity::new(count),
+        backordered: Quantity::ZERO,
+        priority: 0,
     };
     (product, Some(basket), event)
 }
@@ -41,6 +51,7 @@ fn shipped<'a>(basket: &'a str, product: &'a str, count: u64, number: u128) -> E
     let event = InventoryEvent::Shipped {
         reservation: name(number),
         quantity: Quantity::new(count),
+        goods: None,
     };
     (product, Some(basket), event)
 }

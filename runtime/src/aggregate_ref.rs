@@ -240,8 +240,8 @@ impl<A: Aggregate> AggregateRef<A> {
             .await
     }
 
-    /// The aggregate's timers that have not fired yet, in the order of their names; the first 1,000 if there are more. It
-    /// shows everything that was durable when it is called.
+    /// The aggregate's timers that have not fired yet, in the order in which they are tried; the first 1,000 if there are
+    /// more. It shows everything that was durable when it is called.
     ///
     /// # Errors
     /// [`ReadError`]: the store cannot be read.

@@ -3,8 +3,8 @@
 //! # How
 //! A decision's timer `change`s are recorded as events (`record`) of one stream of the runtime's own, by the append of the
 //! decision's events: either all of it is there or nothing. That stream is the truth. What is pending is an `index` over
-//! it, a read model in the store, ordered by time: of a million timers the few that come next are in memory. It is made
-//! anew if it is missing.
+//! it: what is `pending` in memory, a hundred bytes a timer, in the order of time, and a `log` of it in the store, so that
+//! a start need not read the whole stream. It is made anew if it is missing.
 //!
 //! The `scheduler` looks at the front of the index, and lets each timer that is due be `fire`d: its command is decided on
 //! its aggregate's turn, and the append of its events says that the timer has fired. So it takes effect once, whenever the
@@ -15,8 +15,12 @@ mod change;
 mod entry;
 mod fire;
 mod index;
+#[cfg(test)]
+mod index_tests;
 mod known;
 mod listing;
+mod log;
+mod pending;
 mod record;
 mod registry;
 mod scheduler;

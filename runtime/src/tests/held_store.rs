@@ -10,7 +10,7 @@ use foldhouse_store::*;
 use tokio::sync::watch;
 
 #[derive(Default)]
-pub(super) struct HeldStore {
+pub(crate) struct HeldStore {
     pub(super) inner: MemoryStore,
     held: Mutex<Held>,
     /// How many appends were submitted, checks among them.
@@ -42,7 +42,7 @@ struct Held {
 }
 
 impl HeldStore {
-    pub(super) fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         let store = Self::default();
         store.ready.send_replace(true);
         Arc::new(store)
@@ -176,7 +176,7 @@ impl HeldStore {
     }
 
     /// The next read model commits fail.
-    pub(super) fn fail_commits(&self, count: usize) {
+    pub(crate) fn fail_commits(&self, count: usize) {
         self.failing_commits.store(count, Ordering::SeqCst);
     }
 }

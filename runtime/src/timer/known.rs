@@ -5,7 +5,7 @@ use foldhouse_store::Position;
 use uuid::Uuid;
 
 /// With so many names and more, those whose changes are durable are forgotten.
-const NAMES_MAX: usize = 4_096;
+const NAMES_MAX: usize = 128;
 
 /// What an aggregate in memory knows of its timers: what it has changed since it was hydrated. That runs ahead of the
 /// index, as the state runs ahead of the disk.

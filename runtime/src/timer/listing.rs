@@ -3,7 +3,8 @@ use std::sync::Arc;
 use foldhouse_store::{ReadError, StreamId, Timestamp};
 use uuid::Uuid;
 
-use super::entry::{Entry, time_key};
+use super::entry::{Entry, Place};
+use super::index::Index;
 use crate::shared::Shared;
 
 /// The most timers that one page has.
@@ -23,7 +24,7 @@ pub struct PendingTimer {
     pub due: Timestamp,
     /// When it is tried: when it is due, or later if it has failed.
     pub try_at: Timestamp,
-    /// How often it was tried in vain since the index was made.
+    /// How often it was tried in vain since the runtime was started.
     pub failures: u32,
     /// Why it failed the last time: its command is not registered or cannot be read, its aggregate is parked or
     /// overloaded, its `decide` panicked. It is tried again, at last once a minute.
@@ -34,7 +35,7 @@ pub struct PendingTimer {
 
 /// Where to go on listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TimerCursor(Vec<u8>);
+pub struct TimerCursor(Place);
 
 /// Some of the pending timers, in the order in which they are tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,18 +73,17 @@ pub(crate) async fn pending_timers(
     let head = shared.store.head();
     let mut index = shared.timers.index.lock().await;
     index.catch_up(head).await?;
-    let after = after.map(|TimerCursor(after)| after);
-    let entries = index.front(after.as_deref(), limit).await?;
-    let last = entries.last().filter(|_| entries.len() == limit);
-    let next = last.map(|last| TimerCursor(time_key(last.try_at, last.number)));
+    let places = index.front(after.map(|TimerCursor(after)| after), limit);
+    let last = places.last().filter(|_| places.len() == limit);
+    let next = last.copied().map(TimerCursor);
     Ok(TimerPage {
-        timers: entries.into_iter().map(PendingTimer::from).collect(),
+        timers: timers_at(&mut index, places).await?,
         pending: index.pending(),
         next,
     })
 }
 
-/// Those of one aggregate, in the order of their names.
+/// Those of one aggregate, in the order in which they are tried.
 pub(crate) async fn pending_timers_of(
     shared: &Shared,
     stream: &StreamId,
@@ -91,6 +91,14 @@ pub(crate) async fn pending_timers_of(
     let head = shared.store.head();
     let mut index = shared.timers.index.lock().await;
     index.catch_up(head).await?;
-    let entries = index.of(stream, PAGE_MAX).await?;
-    Ok(entries.into_iter().map(PendingTimer::from).collect())
+    let places = index.of(stream, PAGE_MAX);
+    timers_at(&mut index, places).await
+}
+
+async fn timers_at(index: &mut Index, places: Vec<Place>) -> Result<Vec<PendingTimer>, ReadError> {
+    let mut timers = Vec::with_capacity(places.len());
+    for place in places {
+        timers.push(index.entry(place).await?.into());
+    }
+    Ok(timers)
 }

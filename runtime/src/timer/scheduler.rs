@@ -6,7 +6,7 @@ use foldhouse_store::{Position, ReadError, StreamId, Timestamp, Version};
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 
-use super::entry::{Entry, time_key};
+use super::entry::{Entry, Place};
 use super::fire::{Order, Outcome};
 use super::index::Index;
 use super::record::TIMERS_STREAM;
@@ -32,6 +32,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let mut scheduler = Scheduler {
         in_flight: JoinSet::new(),
         fired: BTreeMap::new(),
+        numbers: HashSet::new(),
         busy: HashSet::new(),
         set_aside: BTreeMap::new(),
         index_failures: 0,
@@ -47,6 +48,8 @@ struct Scheduler {
     in_flight: JoinSet<Outcome>,
     /// What is in flight, by its task.
     fired: BTreeMap<Id, Entry>,
+    /// The numbers of those in flight.
+    numbers: HashSet<Version>,
     /// The aggregates with a timer in flight: one after the other keeps them in order.
     busy: HashSet<StreamId>,
     /// Timers that the index shows and that have gone: it will show that soon.
@@ -142,24 +145,21 @@ impl Scheduler {
         let near = self.in_flight.len() + self.set_aside.len() + AHEAD;
         let (mut after, before) = (None, self.in_flight.len());
         for limit in [near, FAR_AHEAD] {
-            let front = index.front(after.as_deref(), limit).await?;
+            let front = index.front(after, limit);
             let is_full = front.len() == limit;
-            for entry in front {
-                if entry.try_at > now {
-                    looked.again_in = Some(until(entry.try_at, now).min(LOOK_AT_CLOCK_EVERY));
+            for place in front {
+                if place.try_at > now {
+                    looked.again_in = Some(until(place.try_at, now).min(LOOK_AT_CLOCK_EVERY));
                     return Ok(looked);
                 }
-                after = Some(time_key(entry.try_at, entry.number));
-                if self.is_in_flight(&entry) {
+                after = Some(place);
+                if self.numbers.contains(&place.number) {
                     continue;
                 }
                 looked.has_due = true;
                 let has_room = self.in_flight.len() < IN_FLIGHT_MAX;
-                if has_room
-                    && !self.set_aside.contains_key(&entry.number)
-                    && !self.busy.contains(&entry.stream)
-                {
-                    self.start(&index, entry, as_of).await?;
+                if has_room && !self.set_aside.contains_key(&place.number) {
+                    self.start(&mut index, place, as_of).await?;
                 }
             }
             // One aggregate with many timers that are due must not hide those of others.
@@ -176,17 +176,17 @@ impl Scheduler {
         Ok(looked)
     }
 
-    fn is_in_flight(&self, entry: &Entry) -> bool {
-        let mut fired = self.fired.values();
-        self.busy.contains(&entry.stream) && fired.any(|fired| fired.number == entry.number)
-    }
-
+    /// Lets the timer at this place fire, unless one of its aggregate is in flight.
     async fn start(
         &mut self,
-        index: &Index,
-        entry: Entry,
+        index: &mut Index,
+        place: Place,
         as_of: Position,
     ) -> Result<(), ReadError> {
+        let entry = index.entry(place).await?;
+        if self.busy.contains(&entry.stream) {
+            return Ok(());
+        }
         let (shared, of) = (&self.shared, entry.stream.aggregate_type());
         let kind = shared.options.timed_commands.find(of, &entry.command);
         let kind = kind
@@ -212,6 +212,7 @@ impl Scheduler {
             Err(error) => self.in_flight.spawn(async move { Outcome::Failed(error) }),
         };
         self.busy.insert(entry.stream.clone());
+        self.numbers.insert(entry.number);
         self.fired.insert(task.id(), entry);
         Ok(())
     }
@@ -225,6 +226,7 @@ impl Scheduler {
             return;
         };
         self.busy.remove(&entry.stream);
+        self.numbers.remove(&entry.number);
         let meters = &self.shared.meters;
         match outcome {
             Outcome::Done(at) => meters.timer_fired(entry.due, at),
@@ -261,12 +263,8 @@ impl Scheduler {
             error: Some(error.into()),
             ..entry.clone()
         };
-        let index = self.shared.timers.index.lock().await;
-        if let Err(error) = index.put_off(entry, &later).await {
-            tracing::warn!(%error, "the index of pending timers did not take a change");
-            let until = Instant::now() + pause;
-            self.set_aside.insert(entry.number, until);
-        }
+        let mut index = self.shared.timers.index.lock().await;
+        index.put_off(entry, &later);
     }
 
     /// The index cannot be read or written. It is only derived: when that goes on, it is made anew.

@@ -8,21 +8,35 @@
 //! | `terms.rs` | how an item is kept: costs, lots, policies |
 //! | `goods.rs` | the lots and the value of what moved |
 //! | `events.rs` | what is recorded |
+//! | `costs.rs` | what goods have cost: by layers or on average, also when a movement comes late |
+//! | `lots.rs` | the lots on hand, and who has which |
+//! | `kept.rs` | what else is known of an item: who waits, what is picked, expected and in transit |
 //! | `item.rs` | the state, and what each event does to it |
-//! | `commands.rs` | what can be asked, and the rules |
-//! | `samples.rs` | an event of each type and shape, for fingerprints of the state and golden files |
+//! | `movement.rs` | the lots and the value of goods that are to move, or why they do not |
+//! | `commands.rs` | what can be asked, and the rules, each with its rejections |
+//! | `samples.rs` | events of each type and shape, for fingerprints of the state and golden files |
 //! | `idempotent.rs` | the commands' names, under which a retry takes effect once |
-//! | `rejections.rs` | how the rules say no |
 //! | `stock.rs` | the read model row: the stock level of an item |
+//!
+//! # Whose conventions these are
+//! - Saleor and Medusa: reservations apart from what is on hand, all of a basket or none, in part or as a backorder; with an
+//!   end, extended, confirmed.
+//! - ERPNext: receipts and deliveries with their value, stock reconciliation with its variance, lots and serial numbers. A
+//!   back-dated movement is refused, or revalues a bounded number of later ones, in its own append (not by a queue that
+//!   reposts for hours: erpnext#53773).
+//! - Accounting: first in, first out by layers, and the moving average; what leaves takes its part of the value to the cent.
 
 mod commands;
+mod costs;
 mod events;
 mod goods;
 mod idempotent;
 mod item;
+mod kept;
+mod lots;
+mod movement;
 mod names;
 mod quantity;
-mod rejections;
 mod reservation;
 mod samples;
 mod stock;
@@ -31,20 +45,32 @@ mod terms;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod costs_tests;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;
 
-pub use commands::{Adjust, Expire, Receive, Release, Reserve, Ship};
+pub use commands::{
+    Adjust, AdjustRejection, Allocate, AllocateRejection, ArriveTransfer, Confirm,
+    ConfirmRejection, Count, CountRejection, DispatchRejection, DispatchTransfer, EndSupply,
+    ExpectSupply, Expire, ExpireRejection, Extend, ExtendRejection, LoseTransfer, PartlyReserved,
+    Pick, PickRejection, Receive, ReceiveRejection, ReceiveTransfer, ReceiveTransferRejection,
+    Release, ReleaseRejection, Reserve, ReserveInPart, ReserveInPartRejection, ReserveRejection,
+    Return, ReturnRejection, SetTerms, Ship, ShipRejection, SupplyRejection, TermsRejection,
+    TransferRejection,
+};
+pub use costs::COST_LAYERS_MAX;
 pub use events::{AdjustmentReason, InventoryEvent};
 pub use goods::{Goods, LOTS_PER_MOVEMENT_MAX, LotQuantity};
 pub use item::{InventoryItem, OPEN_RESERVATIONS_MAX};
+pub use kept::{BACKORDERS_MAX, SUPPLIES_MAX, Supply, Transit};
+pub use lots::LOTS_ON_HAND_MAX;
+pub use movement::GoodsRejection;
 pub use names::{LocationId, LotId, ProductId, SupplyId, TransferId};
 pub use quantity::Quantity;
-pub use rejections::{
-    AdjustRejection, ExpireRejection, ReceiveRejection, ReleaseRejection, ReserveRejection,
-    ShipRejection,
-};
 pub use reservation::ReservationId;
 pub use stock::{StockLevel, StockLevels};
-pub use terms::{BackDating, CostMethod, CostTerms, ItemTerms, Oversell, Tracking};
+pub use terms::{
+    BackDating, CostMethod, CostTerms, ItemTerms, Oversell, REVALUED_MOVEMENTS_MAX, Tracking,
+};

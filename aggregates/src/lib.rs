@@ -104,11 +104,17 @@ pub mod plain_text;
 pub use currency::{Currency, UnknownCurrency};
 pub use decimal::{DECIMALS_MAX, Decimal, DecimalError};
 pub use inventory::{
-    Adjust, AdjustRejection, AdjustmentReason, BackDating, CostMethod, CostTerms, Expire,
-    ExpireRejection, Goods, InventoryEvent, InventoryItem, ItemTerms, LOTS_PER_MOVEMENT_MAX,
-    LocationId, LotId, LotQuantity, OPEN_RESERVATIONS_MAX, Oversell, ProductId, Quantity, Receive,
-    ReceiveRejection, Release, ReleaseRejection, ReservationId, Reserve, ReserveRejection, Ship,
-    ShipRejection, StockLevel, StockLevels, SupplyId, Tracking, TransferId,
+    Adjust, AdjustRejection, AdjustmentReason, Allocate, AllocateRejection, ArriveTransfer,
+    BACKORDERS_MAX, BackDating, COST_LAYERS_MAX, Confirm, ConfirmRejection, CostMethod, CostTerms,
+    Count, CountRejection, DispatchRejection, DispatchTransfer, EndSupply, ExpectSupply, Expire,
+    ExpireRejection, Extend, ExtendRejection, Goods, GoodsRejection, InventoryEvent, InventoryItem,
+    ItemTerms, LOTS_ON_HAND_MAX, LOTS_PER_MOVEMENT_MAX, LocationId, LoseTransfer, LotId,
+    LotQuantity, OPEN_RESERVATIONS_MAX, Oversell, PartlyReserved, Pick, PickRejection, ProductId,
+    Quantity, REVALUED_MOVEMENTS_MAX, Receive, ReceiveRejection, ReceiveTransfer,
+    ReceiveTransferRejection, Release, ReleaseRejection, ReservationId, Reserve, ReserveInPart,
+    ReserveInPartRejection, ReserveRejection, Return, ReturnRejection, SUPPLIES_MAX, SetTerms,
+    Ship, ShipRejection, StockLevel, StockLevels, Supply, SupplyId, SupplyRejection,
+    TermsRejection, Tracking, TransferId, TransferRejection, Transit,
 };
 pub use ledger::{
     AccountBalance, AccountId, AccountKind, AccountLine, AccountLines, AccountStatement,

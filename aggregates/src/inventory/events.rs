@@ -152,7 +152,7 @@ pub enum InventoryEvent {
         /// How many were still to come.
         quantity: Quantity,
     },
-    /// Goods left for another location.
+    /// Goods left for another location: they are in transit, and this item's until they arrive.
     TransferDispatched {
         /// The transfer.
         transfer: TransferId,
@@ -164,8 +164,18 @@ pub enum InventoryEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         goods: Option<Box<Goods>>,
     },
-    /// Goods left another location for here; they are in transit. It stands in the append of their dispatch.
-    TransferExpected {
+    /// Goods in transit arrived: they are no longer this item's. It stands in the append of their receipt over there.
+    TransferArrived {
+        /// The transfer.
+        transfer: TransferId,
+        /// How many.
+        quantity: Quantity,
+        /// Which lots, and at what value.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        goods: Option<Box<Goods>>,
+    },
+    /// Goods came in from another location.
+    TransferReceived {
         /// The transfer.
         transfer: TransferId,
         /// Where they come from.
@@ -176,17 +186,7 @@ pub enum InventoryEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         goods: Option<Box<Goods>>,
     },
-    /// Goods in transit came in.
-    TransferReceived {
-        /// The transfer.
-        transfer: TransferId,
-        /// How many.
-        quantity: Quantity,
-        /// Which lots, and at what value.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        goods: Option<Box<Goods>>,
-    },
-    /// Goods in transit will not come in: they were lost on the way.
+    /// Goods in transit will not arrive: they were lost on the way.
     TransferLost {
         /// The transfer.
         transfer: TransferId,

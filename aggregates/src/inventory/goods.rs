@@ -1,3 +1,4 @@
+use foldhouse::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::names::LotId;
@@ -19,6 +20,9 @@ pub struct Goods {
     /// shipment takes it. `None` where costs are not kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value_minor_units: Option<i64>,
+    /// When it moved: where costs are kept, movements count in this order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_at: Option<Timestamp>,
 }
 
 /// So many of a lot.
@@ -31,4 +35,23 @@ pub struct LotQuantity {
     /// The last day on which it may be used, if it perishes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_on: Option<BookDate>,
+}
+
+impl LotQuantity {
+    /// So many of a lot that does not perish, or whose date is known.
+    #[must_use]
+    pub fn new(lot: impl Into<LotId>, quantity: Quantity) -> Self {
+        Self {
+            lot: lot.into(),
+            quantity,
+            expires_on: None,
+        }
+    }
+
+    /// That may be used up to this day.
+    #[must_use]
+    pub fn expires_on(mut self, last: BookDate) -> Self {
+        self.expires_on = Some(last);
+        self
+    }
 }

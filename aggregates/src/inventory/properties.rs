@@ -1,5 +1,7 @@
 //! What holds after any sequence of commands, whatever they are.
 
+mod kept;
+
 use std::collections::BTreeMap;
 
 use foldhouse::{Aggregate, Command, CommandContext, Timestamp};

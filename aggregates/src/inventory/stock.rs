@@ -89,7 +89,7 @@ impl StockLevel {
             | InventoryEvent::TermsSet { .. }
             | InventoryEvent::SupplyExpected { .. }
             | InventoryEvent::SupplyEnded { .. }
-            | InventoryEvent::TransferExpected { .. }
+            | InventoryEvent::TransferArrived { .. }
             | InventoryEvent::TransferLost { .. }
             | InventoryEvent::Revalued { .. } => {}
         }

@@ -69,8 +69,11 @@ pub enum Oversell {
     UpTo(Quantity),
 }
 
-/// Whether a movement may be recorded that happened before others that are recorded already. Persisted by the variants'
-/// names.
+/// The most movements that one late movement may revalue.
+pub const REVALUED_MOVEMENTS_MAX: u32 = 1_000;
+
+/// Whether a movement may be recorded that happened before others that are recorded already. It matters where costs are
+/// kept: they follow from the order. Persisted by the variants' names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum BackDating {
@@ -84,4 +87,65 @@ pub enum BackDating {
         /// How many; at most [`REVALUED_MOVEMENTS_MAX`](crate::REVALUED_MOVEMENTS_MAX).
         movements_max: u32,
     },
+}
+
+impl ItemTerms {
+    /// Counted only: no lots, no costs, never oversold.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Its value is kept, by this method in this currency.
+    #[must_use]
+    pub fn costing(mut self, method: CostMethod, currency: Currency) -> Self {
+        self.costing = Some(CostTerms { method, currency });
+        self
+    }
+
+    /// Its lots or serial numbers are known.
+    #[must_use]
+    pub fn tracking(mut self, tracking: Tracking) -> Self {
+        self.tracking = tracking;
+        self
+    }
+
+    /// So many more may be promised than are on hand.
+    #[must_use]
+    pub fn oversell_up_to(mut self, quantity: Quantity) -> Self {
+        self.oversell = Oversell::UpTo(quantity);
+        self
+    }
+
+    /// A movement may be recorded late if at most so many are later than it.
+    #[must_use]
+    pub fn revalue(mut self, movements_max: u32) -> Self {
+        self.back_dating = BackDating::Revalue { movements_max };
+        self
+    }
+
+    /// It is time to order as soon as no more than this is available.
+    #[must_use]
+    pub fn reorder_point(mut self, quantity: Quantity) -> Self {
+        self.reorder_point = Some(quantity);
+        self
+    }
+
+    /// How many more may be promised than are on hand.
+    pub(super) fn oversell_max(&self) -> Quantity {
+        match self.oversell {
+            Oversell::Refuse => Quantity::ZERO,
+            Oversell::UpTo(quantity) => quantity,
+        }
+    }
+
+    /// How many movements may be later than one that is recorded now.
+    pub(super) fn later_max(&self) -> usize {
+        match self.back_dating {
+            BackDating::Refuse => 0,
+            BackDating::Revalue { movements_max } => {
+                movements_max.min(REVALUED_MOVEMENTS_MAX) as usize
+            }
+        }
+    }
 }

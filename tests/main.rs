@@ -33,5 +33,6 @@ mod readme;
 #[allow(dead_code, reason = "some of it only the child needs")]
 mod script;
 mod snapshots;
+mod stock_month;
 mod syscalls;
 mod timers;

@@ -99,22 +99,27 @@ mod ledger;
 
 mod inventory;
 
+mod stock_posting;
+
 pub mod plain_text;
 
 pub use currency::{Currency, UnknownCurrency};
 pub use decimal::{DECIMALS_MAX, Decimal, DecimalError};
 pub use inventory::{
     Adjust, AdjustRejection, AdjustmentReason, Allocate, AllocateRejection, ArriveTransfer,
-    BACKORDERS_MAX, BackDating, COST_LAYERS_MAX, Confirm, ConfirmRejection, CostMethod, CostTerms,
-    Count, CountRejection, DispatchRejection, DispatchTransfer, EndSupply, ExpectSupply, Expire,
-    ExpireRejection, Extend, ExtendRejection, Goods, GoodsRejection, InventoryEvent, InventoryItem,
-    ItemTerms, LOTS_ON_HAND_MAX, LOTS_PER_MOVEMENT_MAX, LocationId, LoseTransfer, LotId,
-    LotQuantity, OPEN_RESERVATIONS_MAX, Oversell, PartlyReserved, Pick, PickRejection, ProductId,
-    Quantity, REVALUED_MOVEMENTS_MAX, Receive, ReceiveRejection, ReceiveTransfer,
-    ReceiveTransferRejection, Release, ReleaseRejection, ReservationId, Reserve, ReserveInPart,
-    ReserveInPartRejection, ReserveRejection, Return, ReturnRejection, SUPPLIES_MAX, SetTerms,
-    Ship, ShipRejection, StockLevel, StockLevels, Supply, SupplyId, SupplyRejection,
-    TermsRejection, Tracking, TransferId, TransferRejection, Transit,
+    Availability, Available, BACKORDERS_MAX, BackDating, COST_LAYERS_MAX, Confirm,
+    ConfirmRejection, CostMethod, CostTerms, Count, CountRejection, DispatchRejection,
+    DispatchTransfer, EndSupply, ExpectSupply, Expire, ExpireRejection, Extend, ExtendRejection,
+    Goods, GoodsRejection, Incoming, InventoryEvent, InventoryItem, ItemPlace, ItemTerms,
+    LOTS_ON_HAND_MAX, LOTS_PER_MOVEMENT_MAX, LocationId, LoseTransfer, LotId, LotQuantity,
+    MovementKey, OPEN_RESERVATIONS_MAX, OpenReservation, OpenReservations, OrderLine, Oversell,
+    PartlyReserved, Pick, PickRejection, ProductId, Quantity, REVALUED_MOVEMENTS_MAX, Receive,
+    ReceiveRejection, ReceiveTransfer, ReceiveTransferRejection, Release, ReleaseRejection,
+    ReservationId, ReservationKey, Reserve, ReserveInPart, ReserveInPartRejection,
+    ReserveRejection, Return, ReturnRejection, SUPPLIES_MAX, SetTerms, Ship, ShipRejection,
+    StockLevel, StockLevels, StockMovement, StockMovements, StockValuation, StockValue, Supply,
+    SupplyId, SupplyRejection, TermsRejection, Tracking, TransferId, TransferRejection, Transit,
+    ValuationKey, Warehouse, WarehouseError, stock_card,
 };
 pub use ledger::{
     AccountBalance, AccountId, AccountKind, AccountLine, AccountLines, AccountStatement,
@@ -135,5 +140,6 @@ pub use ledger::{
 };
 pub use memo::{MEMO_CHARS_MAX, Memo, MemoTooLong};
 pub use money::{Money, MoneyError, MoneyStyle};
+pub use stock_posting::{StockAccounts, StockPosting};
 pub use total::Total;
 pub use units::{UnitError, Units};

@@ -10,6 +10,7 @@ use super::reservation::ReservationId;
 use super::terms::ItemTerms;
 use crate::ledger::BookDate;
 use crate::memo::Memo;
+use crate::money::Money;
 
 /// What happens to an [`InventoryItem`](crate::InventoryItem).
 ///
@@ -168,6 +169,8 @@ pub enum InventoryEvent {
     TransferArrived {
         /// The transfer.
         transfer: TransferId,
+        /// Where they were to go.
+        to: LocationId,
         /// How many.
         quantity: Quantity,
         /// Which lots, and at what value.
@@ -190,6 +193,8 @@ pub enum InventoryEvent {
     TransferLost {
         /// The transfer.
         transfer: TransferId,
+        /// Where they were to go.
+        to: LocationId,
         /// How many.
         quantity: Quantity,
         /// In words.
@@ -228,8 +233,8 @@ pub enum InventoryEvent {
     /// A movement that was recorded late changed what goods have cost that left since. It stands behind the movement, in the
     /// same append.
     Revalued {
-        /// How much more (or less, below zero) they have cost, in minor units; the stock is worth as much less.
-        issued_minor_units: i64,
+        /// How much more (or less, below zero) they have cost; the stock is worth as much less.
+        issued: Money,
         /// How many movements were worked out anew.
         movements: u32,
     },

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use super::names::LotId;
 use super::quantity::Quantity;
 use crate::ledger::BookDate;
+use crate::money::Money;
 
 /// The most lots (or serial numbers) that one movement may name.
 pub const LOTS_PER_MOVEMENT_MAX: usize = 256;
@@ -16,10 +17,10 @@ pub struct Goods {
     /// Which lots, and how many of each; they sum up to the movement's quantity. Empty where lots are not tracked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lots: Vec<LotQuantity>,
-    /// What the stock's value changes by, in minor units of the item's currency, without a sign: a receipt adds it, a
-    /// shipment takes it. `None` where costs are not kept.
+    /// What the stock's value changes by, without a sign: a receipt adds it, a shipment takes it. `None` where costs are not
+    /// kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub value_minor_units: Option<i64>,
+    pub value: Option<Money>,
     /// When it moved: where costs are kept, movements count in this order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved_at: Option<Timestamp>,

@@ -343,8 +343,8 @@ impl InventoryItem {
         let Some(goods) = goods else { return };
         let kept = self.kept_mut();
         kept.lots.receive(&goods.lots);
-        if let Some(value) = goods.value_minor_units {
-            kept.move_value(Flow::In(quantity, value), goods);
+        if let Some(value) = goods.value {
+            kept.move_value(Flow::In(quantity, value.minor_units()), goods);
         }
     }
 
@@ -358,7 +358,7 @@ impl InventoryItem {
         let Some(goods) = goods else { return };
         let kept = self.kept_mut();
         kept.lots.issue(&goods.lots, reservation);
-        if goods.value_minor_units.is_some() {
+        if goods.value.is_some() {
             kept.move_value(Flow::Out(quantity), goods);
         }
     }

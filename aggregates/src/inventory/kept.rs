@@ -11,6 +11,7 @@ use super::quantity::Quantity;
 use super::reservation::ReservationId;
 use super::terms::ItemTerms;
 use crate::ledger::BookDate;
+use crate::money::Money;
 
 /// The most reservations of one item that may wait for goods: what comes in is given to all of them at once.
 pub const BACKORDERS_MAX: usize = 256;
@@ -99,13 +100,15 @@ impl Transit {
         }
         Goods {
             lots,
-            value_minor_units: self.goods.value_minor_units.map(|value| {
+            value: self.goods.value.map(|value| {
                 if quantity >= self.quantity {
                     return value;
                 }
-                let part = i128::from(value).saturating_mul(quantity.get().into());
-                let part = part / i128::from(self.quantity.get()).max(1);
-                i64::try_from(part).unwrap_or(value)
+                let (whole, of) = (self.quantity.get().max(1), quantity.get());
+                let part = i128::from(value.minor_units()).saturating_mul(of.into());
+                // No more than the whole, which fits.
+                let part = i64::try_from(part / i128::from(whole)).unwrap_or(i64::MAX);
+                Money::new(part, value.currency())
             }),
             moved_at: None,
         }
@@ -116,11 +119,9 @@ impl Transit {
         let gone = self.part(quantity);
         let mut rest = self.clone();
         rest.quantity = rest.quantity.saturating_sub(quantity);
-        if let (Some(value), Some(gone)) = (
-            rest.goods.value_minor_units.as_mut(),
-            gone.value_minor_units,
-        ) {
-            *value = value.saturating_sub(gone);
+        if let (Some(value), Some(gone)) = (rest.goods.value.as_mut(), gone.value) {
+            let left = value.minor_units().saturating_sub(gone.minor_units());
+            *value = Money::new(left, value.currency());
         }
         for lot in gone.lots {
             for own in &mut rest.goods.lots {

@@ -195,7 +195,7 @@ pub(super) fn goods_in(
     let Some(costing) = kept.terms.costing else {
         return match given {
             Some(_) => Err(GoodsRejection::CostNotKept),
-            None => Ok(moved(lots.to_vec(), None)),
+            None => Ok(moved(lots.to_vec())),
         };
     };
     let average = || match cost {
@@ -235,13 +235,13 @@ pub(super) fn goods_out(
     let Some(kept) = item.kept() else {
         return match leaving {
             Leaving::Named([_, ..]) => Err(GoodsRejection::LotsNotTracked),
-            _ => Ok(moved(Vec::new(), None)),
+            _ => Ok(moved(Vec::new())),
         };
     };
     let lots = lots_out(kept, quantity, leaving, context)?;
     match kept.terms.costing {
         Some(costing) => valued(kept, costing, Flow::Out(quantity), lots, context),
-        None => Ok(moved(lots, None)),
+        None => Ok(moved(lots)),
     }
 }
 
@@ -397,25 +397,24 @@ fn valued(
     })?;
     let goods = Goods {
         lots,
-        value_minor_units: Some(placed.cost),
+        value: Some(Money::new(placed.cost, costing.currency)),
         moved_at: Some(at),
     };
     Ok(Moved {
         goods: Some(Box::new(goods)),
         revalued: placed
             .later
-            .map(|(issued_minor_units, movements)| InventoryEvent::Revalued {
-                issued_minor_units,
+            .map(|(issued, movements)| InventoryEvent::Revalued {
+                issued: Money::new(issued, costing.currency),
                 movements,
             }),
     })
 }
 
-fn moved(lots: Vec<LotQuantity>, value_minor_units: Option<i64>) -> Moved {
+fn moved(lots: Vec<LotQuantity>) -> Moved {
     let goods = Goods {
         lots,
-        value_minor_units,
-        moved_at: None,
+        ..Goods::default()
     };
     Moved {
         goods: (goods != Goods::default()).then(|| Box::new(goods)),

@@ -9,6 +9,7 @@ use super::terms::{CostMethod, ItemTerms, Tracking};
 use crate::currency::Currency;
 use crate::ledger::BookDate;
 use crate::memo::Memo;
+use crate::money::Money;
 
 /// Events of every type and in every shape, in an order in which they could happen.
 ///
@@ -86,7 +87,7 @@ fn with_terms() -> Vec<InventoryEvent> {
     let goods = |lots: &[LotQuantity], value, moved_at| {
         Some(Box::new(Goods {
             lots: lots.to_vec(),
-            value_minor_units: Some(value),
+            value: Some(Money::new(value, Currency::EUR)),
             moved_at: at(moved_at),
         }))
     };
@@ -165,7 +166,7 @@ fn with_terms() -> Vec<InventoryEvent> {
             goods: goods(&[lot("c", 10, "2026-07-31")], 500, 15),
         },
         InventoryEvent::Revalued {
-            issued_minor_units: -7,
+            issued: Money::new(-7, Currency::EUR),
             movements: 1,
         },
         InventoryEvent::Reserved {
@@ -197,11 +198,13 @@ fn with_terms() -> Vec<InventoryEvent> {
         },
         InventoryEvent::TransferArrived {
             transfer: "t-1".into(),
+            to: "north".into(),
             quantity: few(3),
             goods: goods(&[lot("b", 3, "2026-05-31")], 240, 50),
         },
         InventoryEvent::TransferLost {
             transfer: "t-1".into(),
+            to: "north".into(),
             quantity: few(1),
             note: Memo::new("fell off").ok(),
             goods: goods(&[lot("b", 1, "2026-05-31")], 80, 60),

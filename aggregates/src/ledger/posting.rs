@@ -58,6 +58,20 @@ impl Ledger {
         self.answer(entry_id, written).await
     }
 
+    /// Posts entries of one day in this order, all of them or none. Each of them is in the books once, whatever happens; who
+    /// does not know whether they are posts each by itself.
+    pub(crate) async fn post_together(&self, entries: Vec<Entry>) -> Result<(), LedgerError> {
+        let Some(date) = entries.first().map(|entry| entry.date) else {
+            return Ok(());
+        };
+        let mut writing = Writing::on(date);
+        for entry in entries {
+            entry.check()?;
+            writing.enter(self, entry)?;
+        }
+        writing.write(self, None).await.map(drop)
+    }
+
     /// The answer to the entry that was written, or why not.
     ///
     /// An entry that is in the books already, but whose command id is forgotten, may be refused by whichever rule is
@@ -207,6 +221,10 @@ impl Writing {
         ledger: &Ledger,
         once: Uuid,
     ) -> Result<Written, LedgerError> {
+        self.write(ledger, Some(once)).await
+    }
+
+    async fn write(self, ledger: &Ledger, once: Option<Uuid>) -> Result<Written, LedgerError> {
         let options = match self.date {
             Some(date) => ledger.options_on(date),
             None => ledger.options(),
@@ -231,7 +249,11 @@ impl Writing {
             self.lines,
         );
         // Boxed, because the futures of callers hold it.
-        let written = Box::pin(ledger.runtime.transact_once_with(steps, once, options)).await;
+        let runtime = &ledger.runtime;
+        let written = match once {
+            Some(id) => Box::pin(runtime.transact_once_with(steps, id, options)).await,
+            None => Box::pin(runtime.transact_with(steps, options)).await,
+        };
         let written = written.map_err(|error| line_error(error, first_line, &places))?;
         let (_, _, numbers, _, _, _, balances) = written.replies;
         let balances = places.into_iter().zip(balances);

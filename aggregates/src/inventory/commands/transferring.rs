@@ -216,6 +216,7 @@ impl Command for ArriveTransfer {
         }
         let arrived = InventoryEvent::TransferArrived {
             transfer,
+            to: transit.to.clone(),
             quantity: self.quantity,
             goods: boxed(goods),
         };
@@ -272,6 +273,7 @@ impl Command for LoseTransfer {
         let transit = in_transit(item, &self.transfer, self.quantity)?;
         let lost = InventoryEvent::TransferLost {
             transfer: self.transfer.clone(),
+            to: transit.to.clone(),
             quantity: self.quantity,
             note,
             goods: boxed(transit.part(self.quantity)),

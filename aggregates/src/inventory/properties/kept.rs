@@ -193,7 +193,9 @@ impl Kept {
     fn recounted_value(&self) -> i64 {
         let value = |goods: &Option<Box<Goods>>| {
             let goods = goods.as_deref();
-            goods.and_then(|goods| goods.value_minor_units).unwrap_or(0)
+            goods
+                .and_then(|goods| goods.value)
+                .map_or(0, |value| value.minor_units())
         };
         self.history.iter().fold(0, |sum, event| match event {
             InventoryEvent::Received { goods, .. } | InventoryEvent::Returned { goods, .. } => {
@@ -207,9 +209,7 @@ impl Kept {
                 goods,
                 ..
             } => sum + delta.signum() * value(goods),
-            InventoryEvent::Revalued {
-                issued_minor_units, ..
-            } => sum - issued_minor_units,
+            InventoryEvent::Revalued { issued, .. } => sum - issued.minor_units(),
             _ => sum,
         })
     }

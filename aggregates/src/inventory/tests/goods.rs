@@ -35,7 +35,7 @@ fn fifo() -> ItemTerms {
 fn goods(lots: Vec<LotQuantity>, value: Option<i64>, moved: Option<i64>) -> Option<Box<Goods>> {
     Some(Box::new(Goods {
         lots,
-        value_minor_units: value,
+        value: value.map(euro),
         moved_at: moved.map(at),
     }))
 }
@@ -184,7 +184,7 @@ fn a_late_receipt_revalues_what_left_after_it() {
         .then([
             bought(1, 30, 9),
             InventoryEvent::Revalued {
-                issued_minor_units: -70,
+                issued: euro(-70),
                 movements: 2,
             },
         ])

@@ -2,6 +2,11 @@
 
 use super::*;
 use crate::currency::Currency;
+use crate::money::Money;
+
+fn euro(cents: i64) -> Money {
+    Money::new(cents, Currency::EUR)
+}
 
 fn expected(count: u64) -> InventoryEvent {
     InventoryEvent::SupplyExpected {
@@ -112,12 +117,12 @@ fn a_part_that_arrives_takes_its_part_of_the_lots_and_the_value() {
                 LotQuantity::new("a", units(1)),
                 LotQuantity::new("b", units(2)),
             ],
-            value_minor_units: Some(100),
+            value: Some(euro(100)),
             moved_at: None,
         },
     };
     let part = transit.part(units(2));
-    assert_eq!(part.value_minor_units, Some(66));
+    assert_eq!(part.value, Some(euro(66)));
     assert_eq!(
         part.lots,
         [
@@ -127,7 +132,7 @@ fn a_part_that_arrives_takes_its_part_of_the_lots_and_the_value() {
     );
     let rest = transit.without(units(2));
     assert_eq!(rest.part(units(1)), rest.goods);
-    assert_eq!(rest.goods.value_minor_units, Some(34));
+    assert_eq!(rest.goods.value, Some(euro(34)));
     assert_eq!(rest.goods.lots, [LotQuantity::new("b", units(1))]);
 }
 
@@ -167,7 +172,7 @@ fn goods_from_another_location_are_taken_in_at_what_they_have_cost() {
         transfer: "t".into(),
         from: "south".into(),
         quantity: units(2),
-        cost: Some(crate::money::Money::new(66, Currency::EUR)),
+        cost: Some(euro(66)),
         lots: Vec::new(),
     };
     item([InventoryEvent::TermsSet { terms }])

@@ -19,6 +19,8 @@
 //! | `book.rs`, `period.rs` | entry numbers and fiscal periods |
 //! | `general_ledger.rs` | what a caller holds |
 //! | `posting.rs`, `reversing.rs`, `holding.rs` | what it does, each as one transaction over all accounts |
+//! | `recurring.rs` | entries that recur, and when |
+//! | `falling_due.rs` | what timers say is due: expired holds, recurring entries |
 //! | `balancing.rs` | transfers of what is available |
 //! | `exchange.rs`, `revaluing.rs` | exact rates, and what is held at a day's rate |
 //! | `ledger_error.rs` | why it did not |
@@ -57,6 +59,7 @@ mod days;
 mod entry;
 mod events;
 mod exchange;
+mod falling_due;
 mod financial_statements;
 mod general_ledger;
 mod hold;
@@ -72,6 +75,7 @@ mod open_items;
 mod period;
 mod posting;
 mod record_samples;
+mod recurring;
 mod rejections;
 mod revaluing;
 mod reversing;
@@ -106,22 +110,27 @@ pub use entry::{
 };
 pub use events::GlEvent;
 pub use exchange::Exchange;
+pub use falling_due::LedgerDue;
 pub use financial_statements::{
     BalanceSheet, IncomeStatement, StatementItem, balance_sheet, income_statement,
 };
 pub use general_ledger::Ledger;
-pub use hold::{EndHold, GlHold, Hold, HoldEnd, HoldEvent, HoldRejection, PlaceHold};
+pub use hold::{EndHold, GlHold, Hold, HoldDue, HoldEnd, HoldEvent, HoldRejection, PlaceHold};
 pub use holding::{Held, PostedPart};
 pub use journal_entry::{
     EntryEvent, EntryMark, EntryRejection, JournalEntry, MarkEntry, RecordEntry,
 };
 pub use ledger_error::LedgerError;
 pub use lines::{AccountLine, LineAction};
-pub use names::{AccountId, EntryId, HoldId};
+pub use names::{AccountId, EntryId, HoldId, RecurringId};
 pub use open_holds::{OpenHoldKey, OpenHoldRow, OpenHolds, open_holds};
 pub use open_items::{AgedTotals, OpenItem, aged, open_items};
 pub use period::{FISCAL_PERIODS_MAX, FiscalPeriod, PeriodRejection, PeriodStatus};
 pub use posting::{LineBalance, Posted};
+pub use recurring::{
+    Every, Recurrence, RecurringDue, RecurringEntry, RecurringEvent, RecurringRejection,
+    StartRecurring, StopRecurring,
+};
 pub use rejections::{CloseRejection, OpenRejection, PostingRejection};
 pub use revaluing::ConversionPair;
 pub use reversing::ReversalDate;

@@ -91,6 +91,7 @@ mod currency;
 mod decimal;
 mod memo;
 mod money;
+mod noted;
 mod text_names;
 mod total;
 mod units;
@@ -127,16 +128,17 @@ pub use ledger::{
     ChangePeriod, ChartPlace, ChartRow, CloseAccount, CloseRejection, ClosedAccount,
     ConversionPair, Credit, DatedBalance, DayKey, DayRow, Debit, ENTRY_LINES_MAX,
     ENTRY_REFERENCES_MAX, ENTRY_TEXT_BYTES_MAX, EndHold, Entry, EntryEvent, EntryFault, EntryId,
-    EntryKind, EntryLine, EntryMark, EntryRejection, Exchange, FISCAL_PERIODS_MAX, FiscalPeriod,
-    GlAccount, GlBook, GlEvent, GlHold, Held, Hold, HoldEnd, HoldEvent, HoldId, HoldRejection,
-    IncomeStatement, JournalEntry, Ledger, LedgerDays, LedgerError, LineAction, LineBalance,
-    LineKey, LineRow, MarkEntry, NotADate, NumberEntry, OpenAccount, OpenBook, OpenHoldKey,
-    OpenHoldRow, OpenHolds, OpenItem, OpenRejection, OverdraftPolicy, ParentRejection,
-    PeriodRejection, PeriodStatus, PlaceHold, Posted, PostedLine, PostedPart, Posting,
-    PostingRejection, RecordEntry, ReversalDate, Side, StatementItem, StatementLine, TrialBalance,
-    TrialLine, TrialSection, Turnover, account_statement, aged, balance_sheet, balances_on,
-    general_ledger_report, income_statement, open_holds, open_items, rolled_up, trial_balance_on,
-    turnovers_between,
+    EntryKind, EntryLine, EntryMark, EntryRejection, Every, Exchange, FISCAL_PERIODS_MAX,
+    FiscalPeriod, GlAccount, GlBook, GlEvent, GlHold, Held, Hold, HoldDue, HoldEnd, HoldEvent,
+    HoldId, HoldRejection, IncomeStatement, JournalEntry, Ledger, LedgerDays, LedgerDue,
+    LedgerError, LineAction, LineBalance, LineKey, LineRow, MarkEntry, NotADate, NumberEntry,
+    OpenAccount, OpenBook, OpenHoldKey, OpenHoldRow, OpenHolds, OpenItem, OpenRejection,
+    OverdraftPolicy, ParentRejection, PeriodRejection, PeriodStatus, PlaceHold, Posted, PostedLine,
+    PostedPart, Posting, PostingRejection, RecordEntry, Recurrence, RecurringDue, RecurringEntry,
+    RecurringEvent, RecurringId, RecurringRejection, ReversalDate, Side, StartRecurring,
+    StatementItem, StatementLine, StopRecurring, TrialBalance, TrialLine, TrialSection, Turnover,
+    account_statement, aged, balance_sheet, balances_on, general_ledger_report, income_statement,
+    open_holds, open_items, rolled_up, trial_balance_on, turnovers_between,
 };
 pub use memo::{MEMO_CHARS_MAX, Memo, MemoTooLong};
 pub use money::{Money, MoneyError, MoneyStyle};

@@ -6,11 +6,11 @@ use foldhouse::{
     Aggregate, ExternalModel, Position, ProjectionError, ProjectionFilter, RecordedEvent, Store,
     decode_event,
 };
-use foldhouse_store::Checkpoint;
 
 use crate::inventory::{Goods, InventoryEvent, InventoryItem, ItemPlace};
 use crate::ledger::{AccountId, BookDate, Entry, EntryRejection, Ledger, LedgerError};
 use crate::money::Money;
+use crate::noted::Noted;
 
 /// So many entries are written at once, if they count on the same day.
 const TOGETHER_MAX: usize = 32;
@@ -55,7 +55,7 @@ pub struct StockAccounts {
 /// An entry counts on the day of the movement.
 pub struct StockPosting {
     ledger: Ledger,
-    store: Arc<dyn Store>,
+    noted: Noted,
     accounts: StockAccounts,
     late_when_recorded: bool,
 }
@@ -76,7 +76,7 @@ impl StockPosting {
     pub fn new(ledger: &Ledger, store: Arc<dyn Store>, accounts: StockAccounts) -> Self {
         Self {
             ledger: ledger.clone(),
-            store,
+            noted: Noted::new(store, CHECKPOINT),
             accounts,
             late_when_recorded: false,
         }
@@ -279,9 +279,7 @@ impl ExternalModel for StockPosting {
     }
 
     async fn checkpoint(&mut self) -> Result<Position, ProjectionError> {
-        let checkpoint = self.store.checkpoint(CHECKPOINT).await;
-        let checkpoint = checkpoint.map_err(ProjectionError::from_error)?;
-        Ok(checkpoint.map_or(Position::BEFORE_FIRST, |checkpoint| checkpoint.position))
+        self.noted.position().await
     }
 
     // Not one transaction with the entries: what was posted and not noted is posted again under its id, which changes nothing.
@@ -299,17 +297,11 @@ impl ExternalModel for StockPosting {
                 self.post_day(together).await?;
             }
         }
-        let checkpoint = Checkpoint {
-            position: up_to,
-            model_version: 1,
-        };
-        let noted = self.store.commit(CHECKPOINT, checkpoint, Vec::new());
-        noted.await.map_err(ProjectionError::from_error)
+        self.noted.note(up_to).await
     }
 
     /// Goes through all movements again. What is posted stays: it is in the books.
     async fn reset(&mut self) -> Result<(), ProjectionError> {
-        let reset = self.store.reset(CHECKPOINT).await;
-        reset.map_err(ProjectionError::from_error)
+        self.noted.forget().await
     }
 }

@@ -2,7 +2,9 @@
 //! never edited.
 
 use foldhouse::testing::golden_events;
-use foldhouse_aggregates::{GlAccount, GlBook, GlHold, InventoryItem, JournalEntry};
+use foldhouse_aggregates::{
+    GlAccount, GlBook, GlHold, InventoryItem, JournalEntry, RecurringEntry,
+};
 
 #[test]
 fn accounts_read_what_they_ever_recorded() {
@@ -27,4 +29,9 @@ fn journal_entries_read_what_they_ever_recorded() {
 #[test]
 fn holds_read_what_they_ever_recorded() {
     golden_events::<GlHold>("tests/golden/gl-hold");
+}
+
+#[test]
+fn recurring_entries_read_what_they_ever_recorded() {
+    golden_events::<RecurringEntry>("tests/golden/gl-recurring");
 }

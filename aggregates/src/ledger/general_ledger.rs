@@ -11,8 +11,9 @@ use super::date::BookDate;
 use super::hold::GlHold;
 use super::journal_entry::JournalEntry;
 use super::ledger_error::LedgerError;
-use super::names::{AccountId, EntryId, HoldId};
+use super::names::{AccountId, EntryId, HoldId, RecurringId};
 use super::period::PeriodStatus;
+use super::recurring::RecurringEntry;
 use crate::currency::Currency;
 
 /// The id of a tenant's book.
@@ -203,6 +204,14 @@ impl Ledger {
     /// [`LedgerError::Address`] if its id cannot name a stream.
     pub fn hold_of(&self, hold: &HoldId) -> Result<AggregateRef<GlHold>, LedgerError> {
         self.handle(hold.as_str())
+    }
+
+    /// The handle on a recurring entry.
+    ///
+    /// # Errors
+    /// [`LedgerError::Address`] if its id cannot name a stream.
+    pub fn recurring(&self, id: &RecurringId) -> Result<AggregateRef<RecurringEntry>, LedgerError> {
+        self.handle(id.as_str())
     }
 
     fn handle<A: Aggregate>(&self, id: &str) -> Result<AggregateRef<A>, LedgerError> {

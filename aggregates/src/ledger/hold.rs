@@ -106,6 +106,9 @@ pub enum HoldEnd {
 pub struct GlHold {
     hold: Option<Box<Hold>>,
     end: Option<HoldEnd>,
+    /// Whether its time is over. Snapshots from before there was such say no.
+    #[serde(default)]
+    fell_due: bool,
 }
 
 /// What happens to a [`GlHold`]. This is the persisted contract: names never change, and never their meaning.
@@ -121,6 +124,9 @@ pub enum HoldEvent {
         /// How.
         end: HoldEnd,
     },
+    /// Its time is over: it is to be given back.
+    // Braces, so that it is a map on disk like the others and can still get fields.
+    FellDue {},
 }
 
 /// Why a hold is not placed or ended.
@@ -199,6 +205,7 @@ impl Aggregate for GlHold {
         match event {
             HoldEvent::Placed { hold } => self.hold = Some(hold.clone()),
             HoldEvent::Ended { end } => self.end = Some(end.clone()),
+            HoldEvent::FellDue {} => self.fell_due = true,
         }
     }
 
@@ -221,7 +228,11 @@ impl GlHold {
     }
 }
 
-/// Records a hold; a step of placing it.
+/// The name of the timer that says when its time is over. Persisted with it.
+const EXPIRY: &str = "expiry";
+
+/// Records a hold; a step of placing it. If it expires, a timer sends [`HoldDue`] when its time is over: register that with
+/// the runtime (`RuntimeBuilder::timed_command`), and let [`LedgerDue`](crate::LedgerDue) give it back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PlaceHold {
     /// The hold.
@@ -244,7 +255,12 @@ impl Command for PlaceHold {
         {
             return Err(HoldRejection::Expired { hold: hold.id, at });
         }
-        Ok(Decision::event(HoldEvent::Placed { hold }, ()))
+        let (id, expires_at) = (hold.id.clone(), hold.expires_at);
+        let decision = Decision::event(HoldEvent::Placed { hold }, ());
+        Ok(match expires_at {
+            Some(at) => decision.schedule(EXPIRY, at, HoldDue { hold: id }),
+            None => decision,
+        })
     }
 }
 
@@ -274,17 +290,53 @@ impl Command for EndHold {
         if let Some(end) = state.end.clone() {
             return Err(HoldRejection::Ended { hold, end });
         }
-        let due = placed.expires_at.filter(|at| *at <= context.now);
+        let is_due = |at: &Timestamp| state.fell_due || *at <= context.now;
+        let (expires, due) = (placed.expires_at, placed.expires_at.filter(is_due));
         match (&self.end, due) {
             (HoldEnd::Posted { .. }, Some(at)) => return Err(HoldRejection::Expired { hold, at }),
             (HoldEnd::Expired, None) => return Err(HoldRejection::NotDue { hold }),
             _ => {}
         }
         let end = self.end.clone();
-        Ok(Decision::event(HoldEvent::Ended { end }, ()))
+        let decision = Decision::event(HoldEvent::Ended { end }, ());
+        Ok(match expires {
+            Some(_) if !state.fell_due => decision.cancel(EXPIRY),
+            _ => decision,
+        })
     }
 }
 
 impl IdempotentCommand for EndHold {
     const NAME: &'static str = "end-hold";
+}
+
+/// Says that a hold's time is over. A timer sends it; [`LedgerDue`](crate::LedgerDue) gives back what was held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldDue {
+    /// The hold.
+    pub hold: HoldId,
+}
+
+impl Command for HoldDue {
+    type Aggregate = GlHold;
+    type Reply = ();
+    type Rejection = HoldRejection;
+
+    fn decide(&self, state: &GlHold, context: &CommandContext) -> Decided<Self> {
+        let hold = self.hold.clone();
+        let Some(placed) = state.hold() else {
+            return Err(HoldRejection::NotPlaced { hold });
+        };
+        if let Some(end) = state.end.clone() {
+            return Err(HoldRejection::Ended { hold, end });
+        }
+        if placed.expires_at.is_none_or(|at| at > context.now) {
+            return Err(HoldRejection::NotDue { hold });
+        }
+        Ok(Decision::event(HoldEvent::FellDue {}, ()))
+    }
+}
+
+impl IdempotentCommand for HoldDue {
+    const NAME: &'static str = "hold-due";
 }

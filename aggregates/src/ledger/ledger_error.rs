@@ -6,6 +6,7 @@ use super::entry::EntryFault;
 use super::hold::HoldRejection;
 use super::journal_entry::EntryRejection;
 use super::names::{AccountId, EntryId, HoldId};
+use super::recurring::RecurringRejection;
 use super::rejections::{OpenRejection, PostingRejection};
 use crate::currency::Currency;
 
@@ -35,6 +36,9 @@ pub enum LedgerError {
     /// A hold is placed already, is missing, or has ended.
     #[error(transparent)]
     Hold(#[from] HoldRejection),
+    /// An entry does not recur.
+    #[error(transparent)]
+    Recurring(#[from] RecurringRejection),
     /// The account is not added to the chart.
     #[error("account {account}: {rejection}")]
     Account {

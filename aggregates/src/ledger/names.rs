@@ -16,4 +16,9 @@ text_names! {
     /// The caller gives it. It is the last part of a stream id, so it has no `/`, no control character and
     /// at most 126 bytes; that is checked when it is used.
     HoldId;
+    /// The caller's id of an entry that recurs.
+    ///
+    /// The caller gives it. It is the last part of a stream id, so it has no `/`, no control character and
+    /// at most 110 bytes, as the day of each of its entries comes behind it; that is checked when it is used.
+    RecurringId;
 }

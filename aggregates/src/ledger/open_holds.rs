@@ -66,6 +66,8 @@ impl Projection for OpenHolds {
                     });
                 }
             }
+            // It holds until it is given back.
+            HoldEvent::FellDue {} => {}
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use super::exchange::Exchange;
 use super::hold::{Hold, HoldEnd, HoldEvent};
 use super::journal_entry::EntryEvent;
 use super::period::PeriodStatus;
+use super::recurring::{Every, Recurrence, RecurringEvent};
 use crate::currency::Currency;
 use crate::money::Money;
 
@@ -111,5 +112,30 @@ pub(super) fn hold_samples() -> Vec<HoldEvent> {
         hold: Box::new(hold),
     });
     let ended = ends.map(|end| HoldEvent::Ended { end });
-    placed.into_iter().chain(ended).collect()
+    let events = placed.into_iter().chain(ended);
+    events.chain([HoldEvent::FellDue {}]).collect()
+}
+
+/// Events of recurring entries; see `samples.rs`.
+pub(super) fn recurring_samples() -> Vec<RecurringEvent> {
+    let date = BookDate::of(SAMPLE_TIME);
+    let rent = Money::new(250_000, Currency::CZK);
+    let started = |every, last| RecurringEvent::Started {
+        entry: Box::new(
+            Entry::new("rent", date)
+                .debit("rent", rent)
+                .credit("bank", rent),
+        ),
+        recurrence: Recurrence {
+            first: date,
+            every,
+            last,
+        },
+    };
+    vec![
+        started(Every::Months(1), None),
+        RecurringEvent::FellDue { number: 0, date },
+        RecurringEvent::Stopped {},
+        started(Every::Days(14), Some(date)),
+    ]
 }

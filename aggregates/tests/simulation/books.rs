@@ -233,6 +233,7 @@ impl Seen {
             HoldEvent::Placed { hold } => {
                 self.open.insert(id.to_owned(), *hold);
             }
+            HoldEvent::FellDue {} => {}
             HoldEvent::Ended { .. } => {
                 self.open.remove(id);
                 if !self.ended.insert(id.to_owned()) {

@@ -166,6 +166,12 @@ impl Audit {
                 assert!(self.ended_holds.insert(id.clone()), "{id} ended twice");
                 self.holds_ended += 1;
             }
+            HoldEvent::FellDue {} => {
+                assert!(
+                    self.open_holds.contains_key(&id),
+                    "{id} fell due when it was not open"
+                );
+            }
         }
     }
 

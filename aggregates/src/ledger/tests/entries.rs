@@ -257,6 +257,40 @@ fn a_hold_expires_at_its_time_and_not_before_and_is_not_posted_afterwards() {
 }
 
 #[test]
+fn a_timer_says_when_the_time_of_a_hold_is_over_and_then_it_can_only_expire() {
+    let due = || HoldDue { hold: "h1".into() };
+    given::<GlHold>([])
+        .when(PlaceHold {
+            hold: Box::new(authorisation()),
+        })
+        .then_scheduled("expiry", NOON, &due());
+    given::<GlHold>([placed()])
+        .at(Timestamp::from_unix_micros(999))
+        .when(due())
+        .then_rejected(&HoldRejection::NotDue { hold: "h1".into() });
+    given::<GlHold>([placed()])
+        .at(NOON)
+        .when(due())
+        .then([HoldEvent::FellDue {}]);
+    // Also if the clock was set back since.
+    given::<GlHold>([placed(), HoldEvent::FellDue {}])
+        .when(end(posting()))
+        .then_rejected(&HoldRejection::Expired {
+            hold: "h1".into(),
+            at: NOON,
+        });
+    given::<GlHold>([placed(), HoldEvent::FellDue {}])
+        .when(end(HoldEnd::Expired))
+        .then([HoldEvent::Ended {
+            end: HoldEnd::Expired,
+        }])
+        .then_no_timers();
+    given::<GlHold>([placed()])
+        .when(end(HoldEnd::Voided))
+        .then_cancelled("expiry");
+}
+
+#[test]
 fn the_events_of_entries_and_holds_are_read_back_as_they_were_written() {
     let full = sale()
         .describe("sold")

@@ -15,6 +15,8 @@ mod args;
 #[allow(dead_code, reason = "some of it only the example needs")]
 #[path = "../examples/stock_month/check.rs"]
 mod check;
+#[path = "../examples/stock_month/layers.rs"]
+mod layers;
 #[allow(dead_code, reason = "some of it only the child needs")]
 #[path = "../examples/stock_month/month.rs"]
 mod month;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use foldhouse::{Clock, EventStore, ExternalRef, MemoryStore, Runtime, Timestamp};
+use foldhouse::{Clock, EventStore, ExternalRef, MemoryStore, Runtime, SystemClock, Timestamp};
 use foldhouse_aggregates::*;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -32,7 +32,7 @@ impl Clock for Calendar {
     }
 
     fn new_id(&self) -> uuid::Uuid {
-        uuid::Uuid::now_v7()
+        SystemClock.new_id()
     }
 }
 

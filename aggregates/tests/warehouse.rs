@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foldhouse::{
-    Clock, CommandMeta, EventStore, MemoryStore, Position, ProjectionState, Runtime, Timestamp,
+    Clock, CommandMeta, EventStore, MemoryStore, Position, ProjectionState, Runtime, SystemClock,
+    Timestamp,
 };
 use foldhouse_aggregates::*;
 
@@ -216,7 +217,7 @@ impl Clock for Later {
     }
 
     fn new_id(&self) -> uuid::Uuid {
-        uuid::Uuid::now_v7()
+        SystemClock.new_id()
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use foldhouse::{EventStore, Position, RecordedEvent, decode_event};
+use foldhouse::{EventStore, Position, RecordedEvent, Timestamp, decode_event};
 use foldhouse_aggregates::{
     EntryEvent, GlAccount, GlEvent, Goods, InventoryEvent, InventoryItem, JournalEntry, Money, Side,
 };
 use foldhouse_examples::{Failure, Findings, fail};
 
+use super::layers::Card;
 use super::shop::STOCK_ACCOUNT;
 
 const PAGE_EVENTS: usize = 1_000;
@@ -32,7 +33,15 @@ pub(crate) struct Check {
     entries_begun: HashMap<String, u64>,
     /// Debits less credits of all accounts.
     trial_balance: i64,
-    on_hand: HashMap<String, i128>,
+    /// By item: what is on hand and what that has cost, and its movements.
+    items: BTreeMap<String, Item>,
+}
+
+#[derive(Debug, Default)]
+struct Item {
+    on_hand: i128,
+    value: i128,
+    card: Card,
 }
 
 impl Check {
@@ -49,7 +58,7 @@ impl Check {
             posted: BTreeMap::new(),
             entries_begun: HashMap::new(),
             trial_balance: 0,
-            on_hand: HashMap::new(),
+            items: BTreeMap::new(),
         };
         let mut after = Position::BEFORE_FIRST;
         loop {
@@ -129,40 +138,56 @@ impl Check {
                 .and_then(|goods| goods.value)
                 .map_or(0, Money::minor_units)
         };
-        let (quantity, change) = match moved {
+        if let InventoryEvent::TermsSet { terms } = moved {
+            let item = self.items.entry(event.stream.to_string()).or_default();
+            item.card.method = terms.costing.map(|costing| costing.method);
+        }
+        // How many more are on hand, what these have cost, and what all of the shop's stock is worth because of it.
+        let (quantity, cost, worth) = match moved {
             InventoryEvent::Received {
                 quantity, goods, ..
             }
             | InventoryEvent::Returned {
                 quantity, goods, ..
-            } => (i128::from(quantity.get()), value(goods)),
+            } => (i128::from(quantity.get()), value(goods), value(goods)),
             InventoryEvent::Shipped {
                 quantity, goods, ..
-            } => (-i128::from(quantity.get()), -value(goods)),
+            } => (-i128::from(quantity.get()), -value(goods), -value(goods)),
             // In transit it is the shop's all the time.
-            InventoryEvent::TransferDispatched { quantity, .. } => (-i128::from(quantity.get()), 0),
-            InventoryEvent::TransferReceived { quantity, .. } => (i128::from(quantity.get()), 0),
-            InventoryEvent::TransferLost { goods, .. } => (0, -value(goods)),
+            InventoryEvent::TransferDispatched {
+                quantity, goods, ..
+            } => (-i128::from(quantity.get()), -value(goods), 0),
+            InventoryEvent::TransferReceived {
+                quantity, goods, ..
+            } => (i128::from(quantity.get()), value(goods), 0),
+            InventoryEvent::TransferLost { goods, .. } => (0, 0, -value(goods)),
             InventoryEvent::Adjusted { delta, goods, .. }
             | InventoryEvent::Counted {
                 variance: delta,
                 goods,
                 ..
-            } => ((*delta).into(), delta.signum() * value(goods)),
+            } => {
+                let cost = delta.signum() * value(goods);
+                ((*delta).into(), cost, cost)
+            }
             InventoryEvent::Revalued { issued, .. } => {
                 self.revaluations += 1;
-                (0, -issued.minor_units())
+                (0, -issued.minor_units(), -issued.minor_units())
             }
             _ => return,
         };
         self.movements += 1;
-        self.valuation += change;
-        if change != 0 {
+        self.valuation += worth;
+        if worth != 0 {
             self.values.insert(event.position.get(), self.valuation);
         }
-        let on_hand = self.on_hand.entry(event.stream.to_string()).or_default();
-        *on_hand += quantity;
-        if *on_hand < 0 {
+        let item = self.items.entry(event.stream.to_string()).or_default();
+        item.on_hand += quantity;
+        item.value += i128::from(cost);
+        if quantity != 0 {
+            item.card.add(moved_at(event, moved), quantity, cost);
+        }
+        if item.on_hand < 0 || item.value < 0 {
             let position = event.position;
             self.findings
                 .add(|| format!("less than nothing is on hand after event {position}"));
@@ -183,6 +208,13 @@ impl Check {
             self.findings
                 .add(|| format!("event {position} was posted, and moved no value"));
         }
+        for (stream, item) in &self.items {
+            let (value, layers) = (item.value, item.card.value());
+            if layers != Some(value) {
+                self.findings
+                    .add(|| format!("{stream} is worth {value}, its movements come to {layers:?}"));
+            }
+        }
         if self.trial_balance != 0 {
             let difference = self.trial_balance;
             self.findings
@@ -194,4 +226,20 @@ impl Check {
                 .add(|| format!("the stock is worth {value}, its account has {account}"));
         }
     }
+}
+
+/// When a movement was.
+fn moved_at(event: &RecordedEvent, moved: &InventoryEvent) -> Timestamp {
+    let goods = match moved {
+        InventoryEvent::Received { goods, .. }
+        | InventoryEvent::Returned { goods, .. }
+        | InventoryEvent::Shipped { goods, .. }
+        | InventoryEvent::TransferDispatched { goods, .. }
+        | InventoryEvent::TransferReceived { goods, .. }
+        | InventoryEvent::Adjusted { goods, .. }
+        | InventoryEvent::Counted { goods, .. } => goods.as_deref(),
+        _ => None,
+    };
+    let moved_at = goods.and_then(|goods| goods.moved_at);
+    moved_at.unwrap_or(event.effective_at)
 }

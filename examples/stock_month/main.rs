@@ -5,6 +5,7 @@
 
 mod args;
 mod check;
+mod layers;
 mod month;
 mod report;
 mod shop;

@@ -31,11 +31,7 @@ impl Layer {
         if quantity >= self.quantity {
             return self.value;
         }
-        let (of, whole) = (i128::from(quantity.get()), i128::from(self.quantity.get()));
-        // No overflow: 63 bits by 64. The quotient is no more than the value.
-        let doubled = i128::from(self.value).saturating_mul(of).saturating_mul(2);
-        let rounded = doubled.saturating_add(whole) / whole.saturating_mul(2);
-        i64::try_from(rounded).unwrap_or(self.value)
+        share(self.value, quantity, self.quantity.get().into()).unwrap_or(self.value)
     }
 
     /// Whether each piece has cost the same as in the other, exactly.
@@ -45,6 +41,16 @@ impl Layer {
         };
         across(self, other).is_some_and(|product| Some(product) == across(other, self))
     }
+}
+
+/// What so many have cost, to the nearest minor unit, if `whole` have cost `value`, which is never negative.
+///
+/// 63 bits by 64 and by two are fewer than 128.
+fn share(value: i64, quantity: Quantity, whole: u128) -> Option<i64> {
+    let product = u128::from(value.unsigned_abs()).checked_mul(quantity.get().into())?;
+    let doubled = product.checked_mul(2)?.checked_add(whole)?;
+    let rounded = doubled.checked_div(whole.checked_mul(2)?)?;
+    i64::try_from(rounded).ok()
 }
 
 impl CostBook {
@@ -84,10 +90,7 @@ impl CostBook {
         if on_hand == 0 {
             return None;
         }
-        let product = u128::from(self.value.unsigned_abs())
-            .checked_mul(quantity.get().into())?
-            .checked_mul(2)?;
-        i64::try_from(product.checked_add(on_hand)? / on_hand.checked_mul(2)?).ok()
+        share(self.value, quantity, on_hand)
     }
 
     pub(super) fn receive(&mut self, method: CostMethod, quantity: Quantity, value: i64) {

@@ -161,10 +161,8 @@ impl InventoryItem {
             InventoryEvent::ExpirySet {
                 reservation,
                 expires_at,
-            } => {
-                if self.reservations.contains_key(reservation) {
-                    self.expiries.insert(*reservation, *expires_at);
-                }
+            } if self.reservations.contains_key(reservation) => {
+                self.expiries.insert(*reservation, *expires_at);
             }
             InventoryEvent::Released {
                 reservation,

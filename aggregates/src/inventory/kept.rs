@@ -104,10 +104,11 @@ impl Transit {
                 if quantity >= self.quantity {
                     return value;
                 }
-                let (whole, of) = (self.quantity.get().max(1), quantity.get());
+                let (whole, of) = (self.quantity.get(), quantity.get());
                 let part = i128::from(value.minor_units()).saturating_mul(of.into());
+                let part = part.checked_div(whole.into()).unwrap_or_default();
                 // No more than the whole, which fits.
-                let part = i64::try_from(part / i128::from(whole)).unwrap_or(i64::MAX);
+                let part = i64::try_from(part).unwrap_or(i64::MAX);
                 Money::new(part, value.currency())
             }),
             moved_at: None,

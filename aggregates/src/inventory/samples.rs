@@ -78,7 +78,10 @@ pub(super) fn samples() -> Vec<InventoryEvent> {
 fn with_terms() -> Vec<InventoryEvent> {
     let [first, second] = [11, 12].map(|number| ReservationId::from_uuid(Uuid::from_u128(number)));
     let day = |text: &str| text.parse::<BookDate>().ok();
-    let at = |second: i64| Some(Timestamp::from_unix_micros(1_767_000_000_000_000 + second));
+    let at = |micros: i64| {
+        let begin = 1_767_000_000_000_000i64;
+        Some(Timestamp::from_unix_micros(begin.saturating_add(micros)))
+    };
     let lot = |name: &str, quantity, last: &str| LotQuantity {
         lot: name.into(),
         quantity: Quantity::new(quantity),

@@ -187,7 +187,7 @@ impl Check {
         if quantity != 0 {
             item.card.add(moved_at(event, moved), quantity, cost);
         }
-        if item.on_hand < 0 || item.value < 0 {
+        if item.on_hand < 0 {
             let position = event.position;
             self.findings
                 .add(|| format!("less than nothing is on hand after event {position}"));

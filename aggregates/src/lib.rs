@@ -65,6 +65,13 @@
 //!     });
 //! ```
 //!
+//! # The warehouse, and the books that follow it
+//!
+//! An item is a product at a location. [`SetTerms`] says how it is kept: its costs, its lots, what may be oversold.
+//! [`Warehouse`] does what spans items (orders, transfers), and [`Availability`], [`StockMovements`], [`StockValuation`] and
+//! [`OpenReservations`] are its read models. [`StockPosting`] posts what moves in the ledger; [`LedgerDue`] gives back expired
+//! holds and posts entries that recur.
+//!
 //! # What holds everywhere
 //! - Money and quantities are whole numbers, and every operation on them is checked: there is no floating point, and
 //!   nothing wraps or is cut off.

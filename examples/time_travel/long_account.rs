@@ -1,14 +1,13 @@
-use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use foldhouse::{
-    Aggregate, AsOf, CommandMeta, EventStore, JournalStore, Past, Runtime, SnapshotStore, StreamId,
-    StreamQuery, Timestamp, Version,
+    Aggregate, AsOf, CommandMeta, EventStore, JournalStore, Past, Runtime, SnapshotPolicy,
+    SnapshotStore, StreamId, StreamQuery, Timestamp, Version,
 };
 use foldhouse_aggregates::{Credit, Currency, GlAccount, Money, OpenAccount, Side};
 use foldhouse_examples::{Failure, Findings, Latency, fail};
-use foldhouse_store::{Payload, Snapshot, SnapshotCriteria};
+use foldhouse_store::SnapshotCriteria;
 use hdrhistogram::Histogram;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -17,10 +16,11 @@ use serde::Serialize;
 use crate::post::TENANT;
 
 const ID: &str = "long";
-/// How far apart the kept snapshots are.
+/// After so many events a snapshot is taken, and so many are kept.
 const SNAPSHOT_EVERY_EVENTS: u64 = 500;
-/// After so many events an actor keeps a snapshot, if nothing else is said.
-const SNAPSHOTS_OF_ACTOR_EVENTS: u64 = 1_000;
+const SNAPSHOTS_KEPT: u16 = 1_000;
+/// One is skipped if too many are just being saved.
+const SKIPPED_EVENTS_MAX: u64 = 4 * SNAPSHOT_EVERY_EVENTS;
 /// How many moments are asked for, by each kind of question.
 const QUESTIONS: usize = 300;
 /// Every one of so many postings is back-dated.
@@ -31,9 +31,16 @@ const BACK_DATED_ONE_OF: u64 = 100;
 pub(crate) struct LongAccount {
     pub(crate) events: u64,
     pub(crate) without_snapshots_us: Latencies,
-    /// One is kept every 500 events.
+    /// The account's policy takes one every 500 events, and keeps them.
     pub(crate) with_snapshots_us: Latencies,
+    /// The runtime's first question by effective time, which reads when all events count; the next ones know.
+    pub(crate) first_effective_of_runtime_us: f64,
 }
+
+/// The snapshots that a ledger keeps whose past is asked about.
+pub(crate) const SNAPSHOTS: SnapshotPolicy = SnapshotPolicy::new()
+    .every_events(SNAPSHOT_EVERY_EVENTS)
+    .keep_newest(SNAPSHOTS_KEPT);
 
 /// By what is asked for.
 #[derive(Debug, Serialize)]
@@ -42,8 +49,8 @@ pub(crate) struct Latencies {
     pub(crate) recorded: Latency,
     /// By a handle that was asked before: it knows when each event counts.
     pub(crate) effective: Latency,
-    /// By a fresh handle, which reads all events.
-    pub(crate) effective_at_first: Latency,
+    /// By a fresh handle: over a store it reads when all events count, over a runtime it is told.
+    pub(crate) effective_by_fresh_handle: Latency,
 }
 
 /// Posts one unit so often, and asks for the balance at any moment: it is the number of postings.
@@ -57,20 +64,23 @@ pub(crate) async fn measure(
     let recorded = recorded(store, events).await?;
     let fresh = || Past::<GlAccount>::in_events(store.clone(), TENANT, ID).map_err(fail);
     let without_snapshots_us = ask(fresh, &counts, &recorded, wrong).await?;
-    keep_snapshots(store, events).await?;
-    let fresh = || Ok(fresh()?.with_snapshots(store.clone()));
-    let last = AsOf::Version(Version::new(events));
-    let from = fresh()?.state(last).await.map_err(fail)?.snapshot;
-    if events >= SNAPSHOTS_OF_ACTOR_EVENTS && events - from.get() >= SNAPSHOT_EVERY_EVENTS {
-        wrong.add(|| {
-            format!("the long account's kept snapshots are not used: it began with {from}")
-        });
+    let account = runtime.aggregate::<GlAccount>(TENANT, ID).map_err(fail)?;
+    let from = kept_up_to(store, events).await?;
+    if events >= SKIPPED_EVENTS_MAX && events - from.get() >= SKIPPED_EVENTS_MAX {
+        wrong.add(|| format!("the long account's snapshots are not kept: the last is of {from}"));
     }
-    let with_snapshots_us = ask(fresh, &counts, &recorded, wrong).await?;
+    let started = Instant::now();
+    let middle = AsOf::Effective(Timestamp::from_unix_micros(
+        *counts.last().unwrap_or(&0) / 2,
+    ));
+    account.past().state(middle).await.map_err(fail)?;
+    let first_effective_of_runtime_us = started.elapsed().as_secs_f64() * 1e6;
+    let with_snapshots_us = ask(|| Ok(account.past()), &counts, &recorded, wrong).await?;
     Ok(LongAccount {
         events,
         without_snapshots_us,
         with_snapshots_us,
+        first_effective_of_runtime_us,
     })
 }
 
@@ -147,58 +157,21 @@ fn stream() -> Result<StreamId, Failure> {
     StreamId::new(TENANT, GlAccount::TYPE, ID).map_err(fail)
 }
 
-/// As a retention policy would leave them.
-async fn keep_snapshots(store: &Arc<JournalStore>, events: u64) -> Result<(), Failure> {
-    let past = Past::<GlAccount>::in_events(store.clone(), TENANT, ID).map_err(fail)?;
-    let state_schema = state_schema(store, events).await?;
-    let mut version = SNAPSHOT_EVERY_EVENTS;
-    while version <= events {
-        let at = past
-            .state(AsOf::Version(Version::new(version)))
-            .await
-            .map_err(fail)?;
-        let query = StreamQuery::since(stream()?, at.version, 1);
-        let page = store.read_stream(query).await.map_err(fail)?;
-        let event = page
-            .events
-            .first()
-            .ok_or_else(|| fail("an event is not there"))?;
-        let state = rmp_serde::to_vec_named(&at.state).map_err(fail)?;
-        let snapshot = Snapshot {
-            stream: stream()?,
-            version: at.version,
-            event_id: event.id,
-            taken_at: event.recorded_at,
-            state_schema,
-            payload: Payload::message_pack(state),
-        };
-        store
-            .save_snapshot(snapshot, NonZeroU16::MAX)
-            .await
-            .map_err(fail)?;
-        version += SNAPSHOT_EVERY_EVENTS;
-    }
-    Ok(())
-}
-
-/// What the account's own snapshots carry. Its actor keeps only one, so all of its own must have been kept before others are
-/// put beside it.
-async fn state_schema(store: &JournalStore, events: u64) -> Result<u32, Failure> {
+/// Up to where snapshots are kept, once those are saved that were taken.
+async fn kept_up_to(store: &JournalStore, events: u64) -> Result<Version, Failure> {
     let stream = stream()?;
     let mut last = None;
     let waiting = Instant::now();
-    while events >= SNAPSHOTS_OF_ACTOR_EVENTS && waiting.elapsed() < Duration::from_secs(10) {
+    while events >= SNAPSHOT_EVERY_EVENTS && waiting.elapsed() < Duration::from_secs(10) {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let kept = store.snapshots(&stream, SnapshotCriteria::ALL).await;
-        let newest = kept.map_err(fail)?.first().copied();
-        if let Some(newest) = newest
-            && last == Some(newest.version)
-        {
-            return Ok(newest.state_schema);
+        let newest = kept.map_err(fail)?.first().map(|newest| newest.version);
+        if newest.is_some() && last == newest {
+            break;
         }
-        last = newest.map(|newest| newest.version);
+        last = newest;
     }
-    Ok(GlAccount::STATE_SCHEMA)
+    Ok(last.unwrap_or(Version::EMPTY))
 }
 
 async fn ask(
@@ -252,6 +225,6 @@ async fn ask(
         version: Latency::of(&versions),
         recorded: Latency::of(&recordings),
         effective: Latency::of(&effectives),
-        effective_at_first: Latency::of(&first_effectives),
+        effective_by_fresh_handle: Latency::of(&first_effectives),
     })
 }

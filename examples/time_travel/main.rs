@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use foldhouse::{EventStore, Runtime};
+use foldhouse_aggregates::GlAccount;
 use foldhouse_examples::{Directory, Failure, block_on, fail, finish, open_store, progress_bar};
 
 use args::Args;
@@ -66,6 +67,7 @@ async fn travel(books: Books, args: &Args, directory: &Path) -> Result<Report, F
         ));
     }
     let runtime = Runtime::builder(store.clone())
+        .snapshots_of::<GlAccount>(long_account::SNAPSHOTS)
         .start()
         .await
         .map_err(fail)?;

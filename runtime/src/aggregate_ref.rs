@@ -306,7 +306,8 @@ impl<A: Aggregate> AggregateRef<A> {
     /// makes up a figure. It is read from the store, and disturbs nobody; see [`Past`] for what it costs.
     #[must_use]
     pub fn past(&self) -> Past<A> {
-        Past::new(&self.slot.shared.store, self.slot.stream.clone())
+        let shared = &self.slot.shared;
+        Past::new(&shared.store, &shared.past, self.slot.stream.clone())
     }
 
     async fn admit(&self, patience: Patience) -> Result<Permit<A>, Refusal> {

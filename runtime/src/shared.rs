@@ -17,6 +17,7 @@ use crate::residency::Residency;
 use crate::restarts::Restarts;
 use crate::subscription::Topics;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::temporal::RememberedMarks;
 use crate::timer::Timers;
 use crate::watchdog::{StuckCommand, Watchdog};
 
@@ -41,6 +42,8 @@ pub(crate) struct Shared {
     /// What projections read.
     pub(crate) pages: Pages,
     pub(crate) timers: Timers,
+    /// What was read of the past lately.
+    pub(crate) past: RememberedMarks,
     /// The supervisor of all aggregate actors.
     pub(crate) supervisor: ActorCell,
     /// The supervisor of all projection actors.
@@ -74,6 +77,7 @@ impl Shared {
             .and_then(|stuck_after| Watchdog::start(Arc::clone(&directory), stuck_after));
         Self {
             timers: Timers::new(&store),
+            past: RememberedMarks::default(),
             store,
             admission: Gate::new(options.commands_in_flight_max),
             claims: Claims::default(),

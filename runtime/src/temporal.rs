@@ -7,7 +7,7 @@
 //! - `evidence`: a digest over the events behind an answer, to be compared with that of a copy
 //! - `read_model`: a projection's rows as of a position
 //! - `source`: a stream read page by page; `locate`: the version at a moment; `start`: the nearest snapshot
-//! - `marks`: when each event was recorded and counts; `sequence`: the order in which events are folded
+//! - `marks`: when each event was recorded and counts, `remembered` by the runtime; `sequence`: the order in which events are folded
 
 mod as_of;
 mod cause;
@@ -19,6 +19,7 @@ mod locate;
 mod marks;
 mod past;
 mod read_model;
+mod remembered;
 mod sequence;
 mod source;
 mod start;
@@ -36,4 +37,5 @@ pub use self::history::{
 pub use self::marks::EFFECTIVE_EVENTS_MAX;
 pub use self::past::{Past, StateAt, StatesCompared};
 pub use self::read_model::{ReadModelAt, ReadModelError, position_recorded_by, read_model_at};
+pub(crate) use self::remembered::RememberedMarks;
 pub use self::walk::{REORDERED_BYTES_MAX, REORDERED_EVENTS_MAX};

@@ -1,4 +1,5 @@
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhouse_store::{Position, RecordedEvent, Timestamp, Version};
 
@@ -7,7 +8,7 @@ use super::locate::Known;
 use super::source::Source;
 
 /// The most events of one stream that effective time is followed for: 24 bytes of each are kept by a [`Past`](super::Past)
-/// that was asked about it.
+/// that was asked about it, and by its runtime.
 pub const EFFECTIVE_EVENTS_MAX: u64 = 4_000_000;
 
 /// While the marks are made, events of up to so many bytes are held, so that they need not be read again to be folded.
@@ -25,7 +26,11 @@ pub(super) struct Mark {
 
 /// The marks of a stream's first events, in the order of their versions. They never change; there are only more of them.
 #[derive(Default)]
-pub(super) struct Marks(Mutex<Vec<Mark>>);
+pub(super) struct Marks {
+    known: Mutex<Vec<Mark>>,
+    /// Whoever bounds how many there are over all aggregates counts them here.
+    counted: Arc<AtomicU64>,
+}
 
 /// Events that were read while the marks were made: those from a version on, as far as they could be held.
 #[derive(Default)]
@@ -35,9 +40,16 @@ pub(super) struct Held {
 }
 
 impl Marks {
+    pub(super) fn counted(counted: Arc<AtomicU64>) -> Self {
+        Self {
+            known: Mutex::default(),
+            counted,
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Mark>> {
         // Nothing panics while it holds the lock; a poisoned one is whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many of the first events are known to be within a moment.
@@ -68,8 +80,10 @@ impl Marks {
         let (read, held) = read(source, Version::new(there as u64), version).await?;
         let mut marks = self.lock();
         // Somebody else may have read the same ones meanwhile.
-        let is_new = marks.len().saturating_sub(there);
+        let (before, is_new) = (marks.len(), marks.len().saturating_sub(there));
         marks.extend(read.into_iter().skip(is_new));
+        let more = marks.len().saturating_sub(before);
+        self.counted.fetch_add(more as u64, Ordering::Relaxed);
         let count = usize::try_from(version.get()).unwrap_or(usize::MAX);
         Ok((look(marks.get(..count).unwrap_or(&marks)), held))
     }

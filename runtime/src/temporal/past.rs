@@ -9,6 +9,7 @@ use super::difference::{Differences, differences};
 use super::error::PastError;
 use super::locate::pin;
 use super::marks::{Held, Marks};
+use super::remembered::RememberedMarks;
 use super::sequence::{Sequence, back_dated};
 use super::source::Source;
 use super::walk::Walk;
@@ -25,7 +26,8 @@ use crate::backdating::Backdating;
 /// A state is folded from the newest snapshot up to the moment (snapshots of another
 /// [`STATE_SCHEMA`](Aggregate::STATE_SCHEMA) are passed over), or from the first event. The version at a recorded time or
 /// a position is found by bisecting. Effective time needs the times of all events: the first such question reads them
-/// all, and the handle keeps 24 bytes of each for the next one. So keep the handle while you ask.
+/// all, and the runtime keeps 24 bytes of each for the next one, as long as there is room. A handle over a store keeps them
+/// itself: keep it while you ask.
 ///
 /// ```
 /// use foldhouse::{AsOf, CommandMeta, Version};
@@ -71,7 +73,7 @@ use crate::backdating::Backdating;
 /// ```
 pub struct Past<A> {
     pub(super) source: Source,
-    pub(super) marks: Marks,
+    pub(super) marks: Arc<Marks>,
     pub(super) backdating: Backdating,
     aggregate: PhantomData<fn() -> A>,
 }
@@ -102,10 +104,17 @@ pub struct StatesCompared<A> {
 }
 
 impl<A: Aggregate> Past<A> {
-    pub(crate) fn new(store: &Arc<dyn Store>, stream: StreamId) -> Self {
+    pub(crate) fn new(
+        store: &Arc<dyn Store>,
+        remembered: &RememberedMarks,
+        stream: StreamId,
+    ) -> Self {
         let events: Arc<dyn EventStore> = Arc::clone(store) as Arc<dyn EventStore>;
         let snapshots: Arc<dyn SnapshotStore> = Arc::clone(store) as Arc<dyn SnapshotStore>;
-        Self::from_parts(events, Some(snapshots), stream)
+        Self {
+            marks: remembered.of(&stream),
+            ..Self::from_parts(events, Some(snapshots), stream)
+        }
     }
 
     fn from_parts(
@@ -119,7 +128,7 @@ impl<A: Aggregate> Past<A> {
                 snapshots,
                 stream,
             },
-            marks: Marks::default(),
+            marks: Arc::default(),
             backdating: A::BACKDATING,
             aggregate: PhantomData,
         }

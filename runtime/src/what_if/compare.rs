@@ -2,7 +2,7 @@ use foldhouse_store::{EventStore, RecordedEvent, StreamId, StreamQuery};
 
 use super::{WhatIf, WhatIfError};
 use crate::aggregate::Aggregate;
-use crate::temporal::{AsOf, Differences, Past, PastError, StateAt, differences};
+use crate::temporal::{AsOf, Differences, Past, PastError, RememberedMarks, StateAt, differences};
 
 /// The most events of one stream that a comparison lists; [`WhatIf::events`] gives all.
 pub const WHAT_IF_EVENTS_MAX: usize = 1_000;
@@ -66,10 +66,14 @@ impl WhatIf {
         &self,
         stream: StreamId,
     ) -> Result<ComparedToLive<A>, WhatIfError> {
-        let past = Past::<A>::new(self.runtime.store(), stream.clone());
+        let past = Past::<A>::new(
+            self.runtime.store(),
+            &RememberedMarks::default(),
+            stream.clone(),
+        );
         let forked = past.state(AsOf::Position(self.forked_at())).await?;
         let here = past.state(AsOf::Now).await?;
-        let live = Past::<A>::new(&self.live, stream.clone());
+        let live = Past::<A>::new(&self.live, &RememberedMarks::default(), stream.clone());
         let live = live.state(AsOf::Now).await?;
         let differ = |before: &A, after: &A| {
             differences(before, after).map_err(|error| PastError::Unserializable {

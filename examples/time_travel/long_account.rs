@@ -31,16 +31,17 @@ const BACK_DATED_ONE_OF: u64 = 100;
 pub(crate) struct LongAccount {
     pub(crate) events: u64,
     pub(crate) without_snapshots_us: Latencies,
-    /// The account's policy takes one every 500 events, and keeps them.
+    /// The account's policy takes one every 500 events, and keeps them and the times of the events.
     pub(crate) with_snapshots_us: Latencies,
-    /// The runtime's first question by effective time, which reads when all events count; the next ones know.
+    /// The runtime's first question by effective time, of which it remembers nothing.
     pub(crate) first_effective_of_runtime_us: f64,
 }
 
 /// The snapshots that a ledger keeps whose past is asked about.
 pub(crate) const SNAPSHOTS: SnapshotPolicy = SnapshotPolicy::new()
     .every_events(SNAPSHOT_EVERY_EVENTS)
-    .keep_newest(SNAPSHOTS_KEPT);
+    .keep_newest(SNAPSHOTS_KEPT)
+    .keep_times();
 
 /// By what is asked for.
 #[derive(Debug, Serialize)]

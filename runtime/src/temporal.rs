@@ -7,7 +7,7 @@
 //! - `evidence`: a digest over the events behind an answer, to be compared with that of a copy
 //! - `read_model`: a projection's rows as of a position
 //! - `source`: a stream read page by page; `locate`: the version at a moment; `start`: the nearest snapshot
-//! - `marks`: when each event was recorded and counts, `remembered` by the runtime; `sequence`: the order in which events are folded
+//! - `marks`: when each event was recorded and counts, `remembered` by the runtime, and `kept_times`, in the store; `sequence`: the order in which events are folded
 
 mod as_of;
 mod cause;
@@ -15,6 +15,7 @@ mod difference;
 mod error;
 mod evidence;
 mod history;
+pub(crate) mod kept_times;
 mod locate;
 mod marks;
 mod past;

@@ -11,6 +11,8 @@ pub(crate) struct Retention {
     pub(super) newest: u16,
     /// And the newest of each period, for so many periods.
     pub(super) spaced: Option<(Duration, u16)>,
+    /// Whether the times of the events are kept beside them.
+    pub(super) times: bool,
 }
 
 impl Retention {
@@ -83,6 +85,7 @@ mod tests {
         let retention = Retention {
             newest: 2,
             spaced: Some((DAY, 3)),
+            times: false,
         };
         // Days 0, 0, 0, 1, 3, 3, 9, 9, 9.
         let hours = [1, 2, 3, 25, 73, 74, 217, 218, 219];
@@ -97,6 +100,7 @@ mod tests {
         let retention = Retention {
             newest: 3,
             spaced: Some((DAY, 4)),
+            times: false,
         };
         let hours: Vec<i64> = (0..200).map(|number| number * 7).collect();
         let all = taken_at(&hours);

@@ -12,6 +12,7 @@ use crate::aggregate::Aggregate;
 use crate::refusal::panic_message;
 use crate::shared::Shared;
 use crate::state_schema::state_schema;
+use crate::temporal::kept_times;
 
 /// Writes down the state of this version, whose events are durable, and keeps it as long as the retention says.
 /// `event_id` is that of the event at the version, looked up where it is not known.
@@ -50,6 +51,12 @@ pub(crate) async fn save<A: Aggregate>(
     let saved = store.save_snapshot(snapshot, retention.most());
     saved.await.map_err(failed)?;
     shared.meters.snapshots_saved.increment(1);
+    if retention.times {
+        // Only derived: a question reads from the events what is not kept.
+        if let Err(error) = kept_times::keep(store, stream, version).await {
+            tracing::warn!(%stream, %error, "the times of events could not be kept");
+        }
+    }
     if retention.is_spaced() {
         let kept = store.snapshots(stream, SnapshotCriteria::ALL);
         for version in retention.surplus(&kept.await.map_err(failed)?) {

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use foldhouse_store::{Position, RecordedEvent, Timestamp, Version};
 
 use super::error::PastError;
+use super::kept_times::kept;
 use super::locate::Known;
 use super::source::Source;
 
@@ -77,11 +78,20 @@ impl Marks {
             });
         }
         let there = self.lock().len();
-        let (read, held) = read(source, Version::new(there as u64), version).await?;
+        let there_now = Version::new(there as u64);
+        let mut known = match &source.times {
+            Some(store) => kept(&**store, &source.stream, there_now, version)
+                .await
+                .map_err(|error| source.failed(error))?,
+            None => Vec::new(),
+        };
+        let behind = there_now.get().saturating_add(known.len() as u64);
+        let (read, held) = read(source, Version::new(behind), version).await?;
+        known.extend(read);
         let mut marks = self.lock();
         // Somebody else may have read the same ones meanwhile.
         let (before, is_new) = (marks.len(), marks.len().saturating_sub(there));
-        marks.extend(read.into_iter().skip(is_new));
+        marks.extend(known.into_iter().skip(is_new));
         let more = marks.len().saturating_sub(before);
         self.counted.fetch_add(more as u64, Ordering::Relaxed);
         let count = usize::try_from(version.get()).unwrap_or(usize::MAX);

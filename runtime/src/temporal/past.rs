@@ -26,7 +26,8 @@ use crate::backdating::Backdating;
 /// A state is folded from the newest snapshot up to the moment (snapshots of another
 /// [`STATE_SCHEMA`](Aggregate::STATE_SCHEMA) are passed over), or from the first event. The version at a recorded time or
 /// a position is found by bisecting. Effective time needs the times of all events: the first such question reads them
-/// all, and the runtime keeps 24 bytes of each for the next one, as long as there is room. A handle over a store keeps them
+/// all, unless they are kept with the snapshots ([`SnapshotPolicy::keep_times`](crate::SnapshotPolicy::keep_times)), and the
+/// runtime remembers 24 bytes of each for the next one, as long as there is room. A handle over a store remembers them
 /// itself: keep it while you ask.
 ///
 /// ```
@@ -111,10 +112,10 @@ impl<A: Aggregate> Past<A> {
     ) -> Self {
         let events: Arc<dyn EventStore> = Arc::clone(store) as Arc<dyn EventStore>;
         let snapshots: Arc<dyn SnapshotStore> = Arc::clone(store) as Arc<dyn SnapshotStore>;
-        Self {
-            marks: remembered.of(&stream),
-            ..Self::from_parts(events, Some(snapshots), stream)
-        }
+        let marks = remembered.of(&stream);
+        let mut past = Self::from_parts(events, Some(snapshots), stream);
+        past.source.times = Some(Arc::clone(store));
+        Self { marks, ..past }
     }
 
     fn from_parts(
@@ -126,6 +127,7 @@ impl<A: Aggregate> Past<A> {
             source: Source {
                 events,
                 snapshots,
+                times: None,
                 stream,
             },
             marks: Arc::default(),

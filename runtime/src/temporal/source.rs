@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use foldhouse_store::{
-    Direction, EventStore, Fault, Page, ReadError, RecordedEvent, SnapshotStore, StreamId,
+    Direction, EventStore, Fault, Page, ReadError, RecordedEvent, SnapshotStore, Store, StreamId,
     StreamQuery, Version,
 };
 
@@ -14,6 +14,8 @@ const PAGE_EVENTS: usize = 1_000;
 pub(super) struct Source {
     pub(super) events: Arc<dyn EventStore>,
     pub(super) snapshots: Option<Arc<dyn SnapshotStore>>,
+    /// Where the times of its events may be kept.
+    pub(super) times: Option<Arc<dyn Store>>,
     pub(super) stream: StreamId,
 }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhouse_store::ReadModelStore;
+
 use super::super::{PATIENCE, start, start_with};
 use super::*;
 
@@ -125,4 +127,43 @@ async fn the_past_stays_what_it_is_while_the_aggregate_leaves_memory_again_and_a
             .snapshot_on_passivation_after_events(10)
     })
     .await;
+}
+
+#[tokio::test]
+async fn times_that_are_kept_with_snapshots_change_no_answer_and_spare_the_events() {
+    let store = Arc::new(MemoryStore::new());
+    let start = || async {
+        let policy = SnapshotPolicy::new().every_events(200).keep_times();
+        let builder = Runtime::builder(store.clone()).snapshots(policy);
+        builder.start().await.unwrap()
+    };
+    let runtime = start().await;
+    let account = runtime.aggregate::<Account>("acme", "1").unwrap();
+    for number in 0..1_500i64 {
+        // Every tenth one counts long before the others.
+        let effective = if number % 10 == 9 {
+            number - 500
+        } else {
+            number
+        };
+        let meta = CommandMeta::new().effective_at(micros(effective));
+        account.execute(Post(vec![number]), meta).await.unwrap();
+    }
+    account.take_snapshot().await.unwrap();
+    let kept = store.rows("~times", None, 10).await.unwrap();
+    assert_eq!(kept.len(), 1);
+    runtime.shutdown(Duration::from_secs(30)).await.unwrap();
+    // Another runtime remembers nothing.
+    let runtime = start().await;
+    let account = runtime.aggregate::<Account>("acme", "1").unwrap();
+    let (past, plain) = (account.past(), past_of::<Account>(&store, "1"));
+    for at in [-400, 0, 3, 400, 999, 1_024, 1_499, 5_000] {
+        for as_of in [
+            AsOf::Effective(micros(at)),
+            AsOf::Recorded(SystemClock.now()),
+        ] {
+            let (state, expected) = (past.state(as_of).await, plain.state(as_of).await);
+            assert_eq!(state.unwrap().state, expected.unwrap().state, "{as_of}");
+        }
+    }
 }

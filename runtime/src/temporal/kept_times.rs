@@ -5,7 +5,7 @@
 //! |---|---|
 //! | stream, `00`, number of the chunk (8 bytes, big-endian) | id of its last event (16 bytes), then of each event: position, recorded at, effective at (8 bytes each, little-endian, in microseconds) |
 //!
-//! A chunk is 1,024 events of one stream, and never changes. Only derived: what is missing, or does not fit the events, is read
+//! A chunk is 256 events of one stream, and never changes. Only derived: what is missing, or does not fit the events, is read
 //! from them.
 
 use foldhouse_store::{
@@ -19,9 +19,9 @@ use super::marks::Mark;
 const NAME: &str = "~times";
 const MODEL_VERSION: u32 = 1;
 /// So many events are in a chunk.
-const CHUNK_EVENTS: u64 = 1_024;
+const CHUNK_EVENTS: u64 = 256;
 /// So many chunks are read at a time.
-const PAGE_CHUNKS: usize = 16;
+const PAGE_CHUNKS: usize = 64;
 const ID_BYTES: usize = 16;
 const MARK_BYTES: usize = 24;
 
@@ -78,7 +78,7 @@ async fn keep_chunk(store: &dyn Store, stream: &StreamId, chunk: u64) -> Result<
     let end = Version::new((chunk + 1) * CHUNK_EVENTS);
     let (mut marks, mut last) = (Vec::new(), None);
     while from <= end {
-        let mut query = StreamQuery::since(stream.clone(), from, 1_024);
+        let mut query = StreamQuery::since(stream.clone(), from, 256);
         query.to = end;
         let page = store.read_stream(query).await?;
         for event in &page.events {
@@ -232,11 +232,11 @@ mod tests {
         // Another one's are none of its own.
         let other = StreamId::new("acme", "account", "11").unwrap();
         keep(&store, &other, Version::new(0)).await.unwrap();
-        keep(&store, &stream, Version::new(1_100)).await.unwrap();
-        assert_eq!(marks(&store, 0, 3_000).await.len(), 1_024);
+        keep(&store, &stream, Version::new(600)).await.unwrap();
+        assert_eq!(marks(&store, 0, 3_000).await.len(), 512);
         keep(&store, &stream, Version::new(3_000)).await.unwrap();
         let kept = marks(&store, 0, 3_000).await;
-        assert_eq!(kept.len(), 2_048);
+        assert_eq!(kept.len(), 2_816);
         let query = StreamQuery::since(stream, Version::new(1), 3_000);
         let events = store.read_stream(query).await.unwrap().events;
         for (mark, event) in kept.iter().zip(&events) {
@@ -247,17 +247,17 @@ mod tests {
             };
             assert_eq!(*mark, of_event);
         }
-        assert_eq!(marks(&store, 0, 2_047).await, kept[..1_024]);
+        assert_eq!(marks(&store, 0, 2_047).await, kept[..1_792]);
         assert_eq!(marks(&store, 7, 3_000).await, kept[7..]);
         assert_eq!(marks(&store, 1_500, 3_000).await, kept[1_500..]);
-        assert_eq!(marks(&store, 2_048, 3_000).await, []);
+        assert_eq!(marks(&store, 2_816, 3_000).await, []);
     }
 
     #[tokio::test]
     async fn times_that_are_missing_damaged_or_of_other_events_are_not_used() {
         let stream = stream();
-        let store = store_of(2_100, &stream).await;
-        keep(&store, &stream, Version::new(2_100)).await.unwrap();
+        let store = store_of(600, &stream).await;
+        keep(&store, &stream, Version::new(600)).await.unwrap();
         let checkpoint = store.checkpoint(NAME).await.unwrap().unwrap();
         let rows = store.rows(NAME, None, 9).await.unwrap();
         assert_eq!(rows.len(), 2);
@@ -265,18 +265,18 @@ mod tests {
         of_others[0] ^= 1;
         for (value, marks_left) in [
             (Some(of_others), 0),
-            (Some(rows[1].1[..50].to_vec()), 1_024),
-            (None, 1_024),
+            (Some(rows[1].1[..50].to_vec()), 256),
+            (None, 256),
         ] {
             let change = Change {
                 key: rows[1].0.clone(),
                 value,
             };
             store.commit(NAME, checkpoint, vec![change]).await.unwrap();
-            assert_eq!(marks(&store, 0, 2_100).await.len(), marks_left);
+            assert_eq!(marks(&store, 0, 600).await.len(), marks_left);
         }
         // What is missing is made up for.
-        keep(&store, &stream, Version::new(2_100)).await.unwrap();
-        assert_eq!(marks(&store, 0, 2_100).await.len(), 2_048);
+        keep(&store, &stream, Version::new(600)).await.unwrap();
+        assert_eq!(marks(&store, 0, 600).await.len(), 512);
     }
 }

@@ -151,7 +151,7 @@ async fn times_that_are_kept_with_snapshots_change_no_answer_and_spare_the_event
     }
     account.take_snapshot().await.unwrap();
     let kept = store.rows("~times", None, 10).await.unwrap();
-    assert_eq!(kept.len(), 1);
+    assert_eq!(kept.len(), 5);
     runtime.shutdown(Duration::from_secs(30)).await.unwrap();
     // Another runtime remembers nothing.
     let runtime = start().await;

@@ -84,7 +84,17 @@ impl Month {
                     price_cents: (row.sales_minor / quantity).max(1),
                 });
             }
-            Ok(_) => month.left_out += 1,
+            Ok(row) => {
+                month.left_out += 1;
+                told.add(|| {
+                    let Row {
+                        product_id,
+                        quantity,
+                        ..
+                    } = row;
+                    format!("line {line}: {quantity} of product {product_id:?} cannot be sold")
+                });
+            }
             Err(what) => {
                 month.left_out += 1;
                 told.add(|| format!("line {line}: {what}"));

@@ -212,13 +212,19 @@ impl Costs {
     /// not there.
     pub(super) fn take(&mut self, method: CostMethod, at: Timestamp, flow: Flow, later_max: usize) {
         let mut movement = Movement { at, flow, cost: 0 };
-        if self.last.is_none_or(|last| last <= at) || later_max == 0 {
+        if later_max == 0 {
+            self.keep_none();
             self.last = Some(self.not_before_last(at));
+            run(&mut self.now, method, flow);
+            return;
+        }
+        if self.recent.is_empty() {
+            self.before = self.now.clone();
+            self.before_at = self.last;
+        }
+        if self.last.is_none_or(|last| last <= at) {
+            self.last = Some(at);
             movement.cost = run(&mut self.now, method, flow);
-            if later_max == 0 {
-                self.before_at = self.last;
-                return;
-            }
             self.recent.push_back(movement);
         } else {
             let index = self.recent.partition_point(|movement| movement.at <= at);
@@ -231,6 +237,19 @@ impl Costs {
                 self.before_at = Some(oldest.at);
             }
         }
+    }
+
+    /// Keeps no movement: whatever comes next is behind all of them.
+    fn keep_none(&mut self) {
+        self.recent.clear();
+        self.before = CostBook::default();
+        self.before_at = None;
+    }
+
+    /// Costs are kept in another way from now on, of nothing that is on hand. No movement is before the last one.
+    pub(super) fn begin_anew(&mut self) {
+        self.keep_none();
+        self.now = CostBook::default();
     }
 
     /// Works out anew what comes behind a late movement.

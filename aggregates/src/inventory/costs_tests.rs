@@ -83,6 +83,26 @@ fn a_movement_that_is_too_late_is_refused() {
     assert_eq!(out, Err(NoPlace::NotOnHandThen));
 }
 
+#[test]
+fn movements_that_were_not_kept_are_never_worked_out_anew() {
+    let bought = |count, cents| Flow::In(few(count), cents);
+    let mut costs = Costs::default();
+    costs.take(CostMethod::Fifo, at(10), bought(2, 200), 5);
+    // Nothing may be late for a while.
+    costs.take(CostMethod::Fifo, at(20), Flow::Out(few(1)), 0);
+    costs.take(CostMethod::Fifo, at(30), bought(1, 50), 5);
+    let early = costs.place(CostMethod::Fifo, at(15), bought(1, 1), 5);
+    assert_eq!(early, Err(NoPlace::TooLate { at: at(30) }));
+    costs.take(CostMethod::Fifo, at(25), bought(1, 70), 5);
+    assert_eq!(costs.now.value(), 100 + 70 + 50);
+    // Nor what was before costs were kept in another way.
+    costs.begin_anew();
+    let early = costs.place(CostMethod::Fifo, at(28), bought(1, 1), 5);
+    assert_eq!(early, Err(NoPlace::TooLate { at: at(30) }));
+    costs.take(CostMethod::MovingAverage, at(31), bought(1, 9), 5);
+    assert_eq!(costs.now.value(), 9);
+}
+
 fn any_flows() -> impl Strategy<Value = Vec<(i64, bool, u64, i64)>> {
     let flow = (0i64..60, any::<bool>(), 1u64..20, 0i64..5_000);
     prop::collection::vec(flow, 1..60)

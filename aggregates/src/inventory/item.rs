@@ -55,7 +55,7 @@ impl Aggregate for InventoryItem {
     // Saturates because any history must be accepted; no history that was decided here comes to it.
     fn apply(&mut self, event: &InventoryEvent) {
         match event {
-            InventoryEvent::TermsSet { terms } => self.kept_mut().terms = **terms,
+            InventoryEvent::TermsSet { terms } => self.kept_mut().set_terms(**terms),
             InventoryEvent::Received {
                 quantity,
                 supply,
@@ -418,6 +418,13 @@ impl InventoryItem {
 }
 
 impl Kept {
+    fn set_terms(&mut self, terms: ItemTerms) {
+        if terms.costing != self.terms.costing {
+            self.costs.begin_anew();
+        }
+        self.terms = terms;
+    }
+
     fn move_value(&mut self, flow: Flow, goods: &Goods) {
         let Some(costing) = self.terms.costing else {
             return;

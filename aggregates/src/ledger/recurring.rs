@@ -3,7 +3,7 @@ use foldhouse::{Aggregate, Command, CommandContext, Decided, Decision, Idempoten
 use serde::{Deserialize, Serialize};
 
 use super::date::BookDate;
-use super::entry::{Entry, EntryFault};
+use super::entry::{Entry, EntryFault, EntryKind};
 use super::general_ledger::{Ledger, once_id};
 use super::ledger_error::LedgerError;
 use super::names::{EntryId, RecurringId};
@@ -188,6 +188,9 @@ impl Command for StartRecurring {
             return Err(RecurringRejection::Never);
         }
         self.entry.check()?;
+        if self.entry.kind != EntryKind::Ordinary {
+            return Err(EntryFault::NotOrdinary.into());
+        }
         let started = RecurringEvent::Started {
             entry: self.entry.clone(),
             recurrence: self.recurrence,
@@ -463,5 +466,10 @@ mod tests {
             .then_rejected(&RecurringRejection::Fault(EntryFault::LineCount {
                 lines: 1,
             }));
+        let mut closing = rent();
+        closing.kind = EntryKind::Closing;
+        given::<RecurringEntry>([])
+            .when(start(closing, monthly(None)))
+            .then_rejected(&RecurringRejection::Fault(EntryFault::NotOrdinary));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use foldhouse_store::simulation::SimulatedStore;
-use foldhouse_store::{OpenError, RecordedEvent, Store};
+use foldhouse_store::{EventStore, OpenError, RecordedEvent, Store};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -27,6 +27,8 @@ use crate::runtime::Runtime;
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 /// How long a process goes on after a write has failed, until somebody restarts it.
 const UNTIL_RESTARTED: Duration = Duration::from_millis(10);
+/// So often the end is looked at again because something was recorded meanwhile.
+const MOMENTS_MAX: u32 = 32;
 
 /// How a life ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -292,19 +294,37 @@ impl<S: Scenario> Life<S> {
 
     /// Compares what is in memory with what is recorded, and shuts the runtime down.
     async fn end(&self, process: &Process, store: &Arc<SimulatedStore>) -> Result<(), Violation> {
-        let events = audit::read_log(&**store).await?;
-        audit::check_log(&self.machine, &events)?;
-        // After a failed write nothing can be asked any more, and after a shutdown either.
-        let can_ask =
-            !self.machine.disk.has_write_failed() && !self.stopping.load(Ordering::SeqCst);
-        if can_ask {
-            audit::check_live(&self.machine, process, &events).await?;
-            self.check(&events)?;
+        for attempt in 1.. {
+            let events = audit::read_log(&**store).await?;
+            let checked = self.check_end(process, &events).await;
+            // A timer may have fired between the two looks, or a process have sent a command: then they are of two moments.
+            let read_up_to = events.last().map(|event| event.position);
+            let is_one_moment = read_up_to.unwrap_or_default() == store.head();
+            if is_one_moment || attempt == MOMENTS_MAX {
+                checked?;
+                break;
+            }
         }
         if self.machine.disk.has_write_failed() {
             Counts::one(&self.machine.counts.failed_writes);
         }
         self.shut_down(process).await
+    }
+
+    async fn check_end(
+        &self,
+        process: &Process,
+        events: &[RecordedEvent],
+    ) -> Result<(), Violation> {
+        audit::check_log(&self.machine, events)?;
+        // After a failed write nothing can be asked any more, and after a shutdown either.
+        let can_ask =
+            !self.machine.disk.has_write_failed() && !self.stopping.load(Ordering::SeqCst);
+        if can_ask {
+            audit::check_live(&self.machine, process, events).await?;
+            self.check(events)?;
+        }
+        Ok(())
     }
 
     async fn shut_down(&self, process: &Process) -> Result<(), Violation> {

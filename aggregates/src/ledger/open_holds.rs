@@ -103,7 +103,7 @@ pub fn open_holds<'t>(
 impl Ledger {
     /// Gives back what all holds hold whose time is over at `now`, and tells which those were. Call it every now and
     /// then: a hold that is due cannot be posted any more, whether this was called or not, but until then it counts
-    /// against its accounts' limits.
+    /// against its accounts' limits. Where timers do it ([`LedgerDue`](crate::LedgerDue)), nobody need call this.
     ///
     /// # Errors
     /// As for [`Ledger::expire_hold`]; the holds before it are given back. That somebody else ends one meanwhile, or

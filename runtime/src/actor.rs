@@ -27,6 +27,7 @@ pub(crate) struct Run;
 )]
 pub(crate) struct AggregateActor<A>(PhantomData<fn() -> A>);
 
+#[cfg(not(shuttle))]
 impl<A> AggregateActor<A> {
     pub(crate) fn new() -> Self {
         Self(PhantomData)

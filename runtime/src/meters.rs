@@ -55,6 +55,10 @@ meters! {
         "Actors that ended before their time: on a panic of the domain's, or an append that failed";
     restarts: Counter, "foldhouse_restarts_total", Count,
         "Actors that were started again because work was waiting";
+    parked_aggregates: Gauge, "foldhouse_parked_aggregates", Count,
+        "Aggregates that have failed too often and wait until they are revived";
+    stuck_commands: Gauge, "foldhouse_stuck_commands", Count,
+        "Commands and queries that have held their thread for longer than stuck_after";
     timers_pending: Gauge, "foldhouse_timers_pending", Count,
         "Timers that have not fired yet";
     timers_fired: Counter, "foldhouse_timers_fired_total", Count,
@@ -106,6 +110,11 @@ impl ProcessMeters {
         self.stuck_instances.set(status.stuck as f64);
         self.parked_instances.set(status.parked as f64);
     }
+}
+
+/// A number of few things, as a gauge shows it.
+pub(crate) fn few(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::INFINITY, f64::from)
 }
 
 impl Meters {

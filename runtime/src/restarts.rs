@@ -4,8 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use foldhouse_store::{StreamId, Timestamp};
+use metrics::Gauge;
 use tokio::time::Instant;
 
+use crate::meters::few;
 use crate::parked::ParkedAggregate;
 
 /// How often and how fast an aggregate that fails is given another actor.
@@ -28,6 +30,8 @@ pub(crate) struct Restarts {
     /// How many have an entry, to be read without the lock.
     troubled: AtomicUsize,
     table: Mutex<HashMap<StreamId, Trouble>>,
+    /// Shows how many are parked.
+    parked: Gauge,
 }
 
 /// What is known of one aggregate that has failed.
@@ -54,11 +58,12 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(10);
 const REASON_BYTES_MAX: usize = 1_024;
 
 impl Restarts {
-    pub(crate) fn new(limits: RestartLimits) -> Self {
+    pub(crate) fn new(limits: RestartLimits, parked: Gauge) -> Self {
         Self {
             limits,
             troubled: AtomicUsize::new(0),
             table: Mutex::default(),
+            parked,
         }
     }
 
@@ -88,6 +93,9 @@ impl Restarts {
             }));
         }
         self.troubled.store(table.len(), Ordering::Release);
+        if parks {
+            self.show(&table);
+        }
         drop(table);
         if parks {
             tracing::error!(%stream, failures, reason, "an aggregate is parked: it failed too often");
@@ -124,12 +132,20 @@ impl Restarts {
         let mut table = self.table();
         let trouble = table.remove(stream);
         self.troubled.store(table.len(), Ordering::Release);
-        drop(table);
         let was_parked = trouble.is_some_and(|trouble| trouble.parked.is_some());
+        if was_parked {
+            self.show(&table);
+        }
+        drop(table);
         if was_parked {
             tracing::info!(%stream, "a parked aggregate is revived");
         }
         was_parked
+    }
+
+    fn show(&self, table: &HashMap<StreamId, Trouble>) {
+        let parked = table.values().filter(|trouble| trouble.parked.is_some());
+        self.parked.set(few(parked.count()));
     }
 
     /// Those that are parked, the longest parked first.

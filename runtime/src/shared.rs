@@ -72,9 +72,11 @@ impl Shared {
     ) -> Self {
         let directory = Arc::<Directory>::default();
         let lifecycle = &options.lifecycle;
-        let watchdog = lifecycle
-            .stuck_after
-            .and_then(|stuck_after| Watchdog::start(Arc::clone(&directory), stuck_after));
+        let meters = options.meters(|| Meters::register(&[]));
+        let watchdog = lifecycle.stuck_after.and_then(|stuck_after| {
+            let stuck = meters.stuck_commands.clone();
+            Watchdog::start(Arc::clone(&directory), stuck_after, stuck)
+        });
         Self {
             timers: Timers::new(&store),
             past: RememberedMarks::default(),
@@ -83,9 +85,9 @@ impl Shared {
             claims: Claims::default(),
             snapshots: Semaphore::new(SNAPSHOTS_AT_A_TIME_MAX),
             residency: Arc::new(Residency::new(lifecycle.residency)),
-            restarts: Restarts::new(lifecycle.restarts),
+            restarts: Restarts::new(lifecycle.restarts, meters.parked_aggregates.clone()),
             watchdog,
-            meters: options.meters(|| Meters::register(&[])),
+            meters,
             options,
             directory,
             topics: Topics::default(),

@@ -17,11 +17,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use foldhouse_store::StreamId;
+use metrics::Gauge;
 use tokio::sync::oneshot;
 
 pub(crate) use self::desk::{Deciding, deciding};
 use self::desk::{Desk, all_desks};
 use crate::directory::Directory;
+use crate::meters::few;
 
 /// A `decide`, `apply` or query that has not returned for longer than
 /// [`RuntimeBuilder::stuck_after`](crate::RuntimeBuilder::stuck_after).
@@ -58,7 +60,12 @@ struct Incident {
 
 impl Watchdog {
     /// Starts the thread. `None` if the system has none to give, which is logged.
-    pub(crate) fn start(directory: Arc<Directory>, stuck_after: Duration) -> Option<Self> {
+    /// `stuck` shows how many commands and queries are.
+    pub(crate) fn start(
+        directory: Arc<Directory>,
+        stuck_after: Duration,
+        stuck: Gauge,
+    ) -> Option<Self> {
         let incidents = Arc::default();
         let (alarms, set) = mpsc::channel();
         let watch = Watch {
@@ -66,6 +73,7 @@ impl Watchdog {
             stuck_after,
             seen: HashMap::new(),
             incidents: Arc::clone(&incidents),
+            stuck,
             alarms: Vec::new(),
         };
         // What is logged goes to whoever listens where the runtime was started.
@@ -107,6 +115,7 @@ struct Watch {
     /// By the address of a desk: the turn that it showed, and since when.
     seen: HashMap<usize, Seen>,
     incidents: Arc<Mutex<Vec<Incident>>>,
+    stuck: Gauge,
     alarms: Vec<Alarm>,
 }
 
@@ -192,6 +201,7 @@ impl Watch {
             }
             true
         });
+        self.stuck.set(few(incidents.len()));
         drop(incidents);
         for StuckCommand {
             stream,

@@ -1,11 +1,12 @@
 use super::*;
 
 fn restarts(restarts_max: usize) -> Restarts {
-    Restarts::new(RestartLimits {
+    let limits = RestartLimits {
         restarts_max,
         window: Duration::from_secs(60),
         backoff_max: Duration::from_secs(1),
-    })
+    };
+    Restarts::new(limits, Gauge::noop())
 }
 
 fn stream(id: usize) -> StreamId {

@@ -284,6 +284,32 @@ async fn an_actor_that_fails_is_counted_and_so_is_its_restart_for_what_waits() {
     assert_eq!(measured.values(&lives), [(failures, 2.0), (restarts, 1.0)]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_parked_and_what_is_stuck_is_shown_until_it_is_over() {
+    let (measured, _guard) = Measured::listen();
+    let runtime = start_with(&HeldStore::new(), |builder| {
+        builder
+            .restarts_max(0, PATIENCE)
+            .stuck_after(super::watchdog::SOON)
+    })
+    .await;
+    let (parked, stuck) = ("foldhouse_parked_aggregates", "foldhouse_stuck_commands");
+    let counter = counter(&runtime);
+    counter.send(Panic::InDecide).await.unwrap_err();
+    until(|| measured.value(parked) == 1.0).await;
+    assert_eq!(runtime.parked().len(), 1);
+    assert!(counter.revive());
+    assert_eq!(measured.value(parked), 0.0);
+
+    let (hang, let_go) = super::watchdog::hang();
+    let hangs = tokio::spawn(async move { counter.send(hang).await });
+    super::watchdog::until_stuck(&runtime, 1).await;
+    until(|| measured.value(stuck) == 1.0).await;
+    let_go.send(()).unwrap();
+    hangs.await.unwrap().unwrap();
+    until(|| measured.value(stuck) == 0.0).await;
+}
+
 /// Stops at the third event.
 struct Stuck;
 

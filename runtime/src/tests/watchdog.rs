@@ -9,7 +9,7 @@ use super::*;
 use crate::*;
 
 /// Does not return before it is told to.
-struct Hang(Mutex<mpsc::Receiver<()>>);
+pub(super) struct Hang(Mutex<mpsc::Receiver<()>>);
 
 impl Command for Hang {
     type Aggregate = Counter;
@@ -23,12 +23,12 @@ impl Command for Hang {
     }
 }
 
-fn hang() -> (Hang, mpsc::Sender<()>) {
+pub(super) fn hang() -> (Hang, mpsc::Sender<()>) {
     let (let_go, told) = mpsc::channel();
     (Hang(Mutex::new(told)), let_go)
 }
 
-async fn until_stuck(runtime: &Runtime, count: usize) -> Vec<StuckCommand> {
+pub(super) async fn until_stuck(runtime: &Runtime, count: usize) -> Vec<StuckCommand> {
     tokio::time::timeout(PATIENCE, async {
         loop {
             let stuck = runtime.stuck();
@@ -42,7 +42,7 @@ async fn until_stuck(runtime: &Runtime, count: usize) -> Vec<StuckCommand> {
     .unwrap()
 }
 
-const SOON: Duration = Duration::from_millis(40);
+pub(super) const SOON: Duration = Duration::from_millis(40);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_decide_that_does_not_return_is_seen_with_its_stream_and_command_until_it_does() {

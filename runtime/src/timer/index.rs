@@ -45,6 +45,8 @@ struct Loaded {
     version: Version,
     position: Position,
     unsaved: Vec<Step>,
+    /// What the log said of itself when this was loaded or saved last.
+    meta: Option<Vec<u8>>,
 }
 
 struct Trouble {
@@ -115,14 +117,14 @@ impl Index {
 
     /// What the log comes to; `None` if it cannot be read.
     async fn load_log(&self, position: Position) -> Result<Option<Loaded>, ReadError> {
-        let meta = self.store.rows(NAME, None, 1).await?;
-        let meta = meta.first().filter(|(key, _)| key == META);
-        let Some((version, pending)) = meta.and_then(|(_, value)| read_meta(value)) else {
+        let meta = self.meta().await?;
+        let Some((version, pending)) = meta.as_deref().and_then(read_meta) else {
             return Ok(None);
         };
         let mut loaded = Loaded {
             version,
             position,
+            meta,
             ..Loaded::default()
         };
         let mut after = BEFORE_ROWS.to_vec();
@@ -144,12 +146,24 @@ impl Index {
         Ok(Some(loaded).filter(|loaded| loaded.pending.len() as u64 == pending))
     }
 
+    async fn meta(&self) -> Result<Option<Vec<u8>>, ReadError> {
+        let rows = self.store.rows(NAME, None, 1).await?;
+        let meta = rows.into_iter().find(|(key, _)| key == META);
+        Ok(meta.map(|(_, value)| value))
+    }
+
     /// Writes what is not yet in the log, if that is much, and goes through its oldest rows if it has waste.
     async fn save(&mut self) -> Result<(), ReadError> {
         let Some(mut loaded) = self.loaded.take() else {
             return Ok(());
         };
         if loaded.unsaved.len() >= UNSAVED_STEPS_MAX {
+            if self.meta().await? != loaded.meta {
+                // Another runtime over this store keeps a log of its own in the same place.
+                self.store.reset(NAME).await?;
+                loaded.log = Log::default();
+                loaded.unsaved = loaded.pending.steps();
+            }
             let mut changes = Vec::new();
             let mut steps = std::mem::take(&mut loaded.unsaved);
             if loaded.log.has_waste(loaded.pending.len()) {
@@ -161,15 +175,17 @@ impl Index {
                 }
             }
             changes.extend(loaded.log.append(&steps));
+            let meta = write_meta(loaded.version, loaded.pending.len() as u64);
             changes.push(Change {
                 key: META.to_vec(),
-                value: Some(write_meta(loaded.version, loaded.pending.len() as u64)),
+                value: Some(meta.clone()),
             });
             let checkpoint = Checkpoint {
                 position: loaded.position,
                 model_version: MODEL_VERSION,
             };
             self.store.commit(NAME, checkpoint, changes).await?;
+            loaded.meta = Some(meta);
         }
         self.loaded = Some(loaded);
         Ok(())

@@ -180,3 +180,17 @@ async fn a_commit_that_fails_loses_nothing() {
         history.is_shown_by(&mut index).await;
     }
 }
+
+#[tokio::test]
+async fn two_runtimes_over_one_store_do_not_spoil_each_others_log() {
+    let mut history = History::new(4);
+    let store: Arc<dyn Store> = history.store.clone();
+    let mut indexes = [(); 2].map(|()| Index::new(Arc::clone(&store)));
+    // Enough for the oldest rows to be gone through, now by one and now by the other.
+    for (round, records) in [12_000, 9_000, 12_000, 9_000].into_iter().enumerate() {
+        history.goes_on(records, 40).await;
+        history.is_shown_by(&mut indexes[round % 2]).await;
+        let mut later = Index::new(Arc::clone(&store));
+        history.is_shown_by(&mut later).await;
+    }
+}

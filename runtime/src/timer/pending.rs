@@ -21,6 +21,8 @@ pub(super) enum Step {
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     place: Place,
+    /// When it is due; it may be tried later.
+    due: Timestamp,
     id_half: u64,
 }
 
@@ -49,7 +51,14 @@ impl Pending {
             } => {
                 let try_at = due;
                 let place = Place { try_at, number };
-                (key, Some(Slot { place, id_half }))
+                (
+                    key,
+                    Some(Slot {
+                        place,
+                        due,
+                        id_half,
+                    }),
+                )
             }
         };
         let gone = match added {
@@ -64,6 +73,19 @@ impl Pending {
             self.by_time.remove(&gone.place);
         }
         Some(gone.place.number)
+    }
+
+    /// What leads here from nothing.
+    pub(super) fn steps(&self) -> Vec<Step> {
+        let slots = self.by_name.iter();
+        slots
+            .map(|(key, slot)| Step::Add {
+                key: *key,
+                due: slot.due,
+                number: slot.place.number,
+                id_half: slot.id_half,
+            })
+            .collect()
     }
 
     /// Whether something is pending under this name: a timer with this half of an id, if that is asked for.

@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use foldhouse_store::{Position, RecordedEvent, Timestamp, Version};
+use foldhouse_store::{Position, RecordedEvent, Store, Timestamp, Version};
 
 use super::error::PastError;
 use super::kept_times::kept;
@@ -80,9 +80,7 @@ impl Marks {
         let there = self.lock().len();
         let there_now = Version::new(there as u64);
         let mut known = match &source.times {
-            Some(store) => kept(&**store, &source.stream, there_now, version)
-                .await
-                .map_err(|error| source.failed(error))?,
+            Some(store) => kept_or_none(&**store, source, there_now, version).await,
             None => Vec::new(),
         };
         let behind = there_now.get().saturating_add(known.len() as u64);
@@ -97,6 +95,20 @@ impl Marks {
         let count = usize::try_from(version.get()).unwrap_or(usize::MAX);
         Ok((look(marks.get(..count).unwrap_or(&marks)), held))
     }
+}
+
+/// Like a snapshot, what is kept is an economy: if it cannot be read that costs time, and no answer.
+async fn kept_or_none(
+    store: &dyn Store,
+    source: &Source,
+    behind: Version,
+    to: Version,
+) -> Vec<Mark> {
+    let stream = &source.stream;
+    kept(store, stream, behind, to).await.unwrap_or_else(|error| {
+        tracing::warn!(%stream, %error, "the times that are kept cannot be read and are not used");
+        Vec::new()
+    })
 }
 
 async fn read(

@@ -252,6 +252,40 @@ impl InventoryEvent {
     }
 }
 
+impl InventoryEvent {
+    /// How many more (or fewer, below zero) are on hand because of it, and what is known of them; `None` if nothing moves
+    /// on or off hand.
+    pub(super) fn moved(&self) -> Option<(i128, Option<&Goods>)> {
+        Some(match self {
+            Self::Received {
+                quantity, goods, ..
+            }
+            | Self::Returned {
+                quantity, goods, ..
+            }
+            | Self::TransferReceived {
+                quantity, goods, ..
+            } => (quantity.get().into(), goods.as_deref()),
+            Self::Shipped {
+                quantity, goods, ..
+            }
+            | Self::TransferDispatched {
+                quantity, goods, ..
+            } => {
+                let left = i128::from(quantity.get()).saturating_neg();
+                (left, goods.as_deref())
+            }
+            Self::Adjusted { delta, goods, .. }
+            | Self::Counted {
+                variance: delta,
+                goods,
+                ..
+            } => ((*delta).into(), goods.as_deref()),
+            _ => return None,
+        })
+    }
+}
+
 // Not written where there is nothing to say.
 fn is_none(quantity: &Quantity) -> bool {
     quantity.is_zero()

@@ -2,7 +2,7 @@ use foldhouse::{Projection, ProjectionError, RecordedEvent, Table, Timestamp, de
 use serde::{Deserialize, Serialize};
 
 use super::events::InventoryEvent;
-use super::goods::{Goods, LotQuantity};
+use super::goods::LotQuantity;
 use super::item::InventoryItem;
 use super::place::ItemPlace;
 use crate::money::Money;
@@ -41,60 +41,18 @@ pub struct StockMovement {
     pub reference: Option<Box<str>>,
 }
 
-/// The quantity, the goods and the reference of a movement; `None` if nothing moves on or off hand.
-fn movement(event: &InventoryEvent) -> Option<(i128, Option<&Goods>, Option<String>)> {
-    Some(match event {
-        InventoryEvent::Received {
-            quantity,
-            supply,
-            goods,
-        } => {
-            let supply = supply.as_ref().map(ToString::to_string);
-            (quantity.get().into(), goods.as_deref(), supply)
+/// What a movement belongs to.
+fn reference(event: &InventoryEvent) -> Option<String> {
+    match event {
+        InventoryEvent::Received { supply, .. } => supply.as_ref().map(ToString::to_string),
+        InventoryEvent::Returned { reservation, .. } => {
+            reservation.as_ref().map(ToString::to_string)
         }
-        InventoryEvent::Returned {
-            quantity,
-            reservation,
-            goods,
-            ..
-        } => {
-            let reservation = reservation.as_ref().map(ToString::to_string);
-            (quantity.get().into(), goods.as_deref(), reservation)
-        }
-        InventoryEvent::TransferReceived {
-            transfer,
-            quantity,
-            goods,
-            ..
-        } => {
-            let transfer = Some(transfer.to_string());
-            (quantity.get().into(), goods.as_deref(), transfer)
-        }
-        InventoryEvent::Shipped {
-            reservation,
-            quantity,
-            goods,
-        } => {
-            let quantity = i128::from(quantity.get()).saturating_neg();
-            (quantity, goods.as_deref(), Some(reservation.to_string()))
-        }
-        InventoryEvent::TransferDispatched {
-            transfer,
-            quantity,
-            goods,
-            ..
-        } => {
-            let quantity = i128::from(quantity.get()).saturating_neg();
-            (quantity, goods.as_deref(), Some(transfer.to_string()))
-        }
-        InventoryEvent::Adjusted { delta, goods, .. }
-        | InventoryEvent::Counted {
-            variance: delta,
-            goods,
-            ..
-        } => ((*delta).into(), goods.as_deref(), None),
-        _ => return None,
-    })
+        InventoryEvent::Shipped { reservation, .. } => Some(reservation.to_string()),
+        InventoryEvent::TransferReceived { transfer, .. }
+        | InventoryEvent::TransferDispatched { transfer, .. } => Some(transfer.to_string()),
+        _ => None,
+    }
 }
 
 impl Projection for StockMovements {
@@ -111,10 +69,10 @@ impl Projection for StockMovements {
             return Ok(());
         };
         let decoded = decoded?;
-        let (quantity, goods, reference) = match (&decoded, movement(&decoded)) {
-            (_, Some(movement)) => movement,
+        let (quantity, goods) = match (&decoded, decoded.moved()) {
+            (_, Some(moved)) => moved,
             // No goods move, but their value does.
-            (InventoryEvent::Revalued { .. }, None) => (0, None, None),
+            (InventoryEvent::Revalued { .. }, None) => (0, None),
             _ => return Ok(()),
         };
         let value = match &decoded {
@@ -132,7 +90,7 @@ impl Projection for StockMovements {
             moved_at: moved_at.unwrap_or(event.effective_at),
             recorded_at: event.recorded_at,
             user: event.user.as_deref().map(Into::into),
-            reference: reference.map(Into::into),
+            reference: reference(&decoded).map(Into::into),
         };
         let key = MovementKey {
             item: ItemPlace::of(&event.stream),

@@ -62,67 +62,57 @@ impl StockValue {
     }
 }
 
+/// So many goods, which may have a value, and its currency; below zero they are taken away.
+fn worth(quantity: i128, goods: Option<&Goods>) -> (StockValue, Option<Currency>) {
+    let value = goods.and_then(|goods| goods.value);
+    let minor_units = value.map_or(0, |value| i128::from(value.minor_units()));
+    let worth = StockValue {
+        on_hand: quantity,
+        on_hand_minor_units: quantity.signum().saturating_mul(minor_units),
+        ..StockValue::default()
+    };
+    (worth, value.map(|value| value.currency()))
+}
+
+/// The same, in transit.
+fn in_transit(quantity: i128, goods: Option<&Goods>) -> (StockValue, Option<Currency>) {
+    let (on_hand, currency) = worth(quantity, goods);
+    let in_transit = StockValue {
+        in_transit: on_hand.on_hand,
+        in_transit_minor_units: on_hand.on_hand_minor_units,
+        ..StockValue::default()
+    };
+    (in_transit, currency)
+}
+
 /// What an event changes, and the currency of its value, if it has one.
 fn change(event: &InventoryEvent) -> Option<(StockValue, Option<Currency>)> {
-    let moved = |direction: i128, quantity: u64, goods: &Option<Box<Goods>>| {
-        let value = goods.as_ref().and_then(|goods| goods.value);
-        let minor_units = value.map_or(0, |value| i128::from(value.minor_units()));
-        let change = StockValue {
-            on_hand: direction.saturating_mul(quantity.into()),
-            on_hand_minor_units: direction.saturating_mul(minor_units),
-            ..StockValue::default()
-        };
-        (change, value.map(|value| value.currency()))
-    };
-    let in_transit = |(change, currency): (StockValue, Option<Currency>)| {
-        let change = StockValue {
-            in_transit: change.on_hand,
-            in_transit_minor_units: change.on_hand_minor_units,
-            ..StockValue::default()
-        };
-        (change, currency)
-    };
-    Some(match event {
-        InventoryEvent::Received {
-            quantity, goods, ..
-        }
-        | InventoryEvent::Returned {
-            quantity, goods, ..
-        }
-        | InventoryEvent::TransferReceived {
-            quantity, goods, ..
-        } => moved(1, quantity.get(), goods),
-        InventoryEvent::Shipped {
-            quantity, goods, ..
-        } => moved(-1, quantity.get(), goods),
-        InventoryEvent::Adjusted { delta, goods, .. }
-        | InventoryEvent::Counted {
-            variance: delta,
-            goods,
-            ..
-        } => moved(delta.signum().into(), delta.unsigned_abs(), goods),
-        InventoryEvent::TransferDispatched {
-            quantity, goods, ..
-        } => {
-            let (mut change, currency) = moved(-1, quantity.get(), goods);
-            change.add(&in_transit(moved(1, quantity.get(), goods)).0);
-            (change, currency)
-        }
+    match event {
         InventoryEvent::TransferArrived {
             quantity, goods, ..
         }
         | InventoryEvent::TransferLost {
             quantity, goods, ..
-        } => in_transit(moved(-1, quantity.get(), goods)),
+        } => {
+            let gone = i128::from(quantity.get()).saturating_neg();
+            Some(in_transit(gone, goods.as_deref()))
+        }
         InventoryEvent::Revalued { issued, .. } => {
             let change = StockValue {
                 on_hand_minor_units: i128::from(issued.minor_units()).saturating_neg(),
                 ..StockValue::default()
             };
-            (change, Some(issued.currency()))
+            Some((change, Some(issued.currency())))
         }
-        _ => return None,
-    })
+        _ => {
+            let (quantity, goods) = event.moved()?;
+            let (mut change, currency) = worth(quantity, goods);
+            if matches!(event, InventoryEvent::TransferDispatched { .. }) {
+                change.add(&in_transit(quantity.saturating_neg(), goods).0);
+            }
+            Some((change, currency))
+        }
+    }
 }
 
 impl Projection for StockValuation {

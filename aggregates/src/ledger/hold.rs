@@ -226,6 +226,16 @@ impl GlHold {
     pub fn end(&self) -> Option<&HoldEnd> {
         self.end.as_ref()
     }
+
+    /// What is held, if it has not ended.
+    fn open(&self, hold: &HoldId) -> Result<&Hold, HoldRejection> {
+        let hold = hold.clone();
+        match (self.hold(), self.end.clone()) {
+            (None, _) => Err(HoldRejection::NotPlaced { hold }),
+            (Some(_), Some(end)) => Err(HoldRejection::Ended { hold, end }),
+            (Some(placed), None) => Ok(placed),
+        }
+    }
 }
 
 /// The name of the timer that says when its time is over. Persisted with it.
@@ -284,12 +294,7 @@ impl Command for EndHold {
 
     fn decide(&self, state: &GlHold, context: &CommandContext) -> Decided<Self> {
         let hold = self.hold.clone();
-        let Some(placed) = state.hold() else {
-            return Err(HoldRejection::NotPlaced { hold });
-        };
-        if let Some(end) = state.end.clone() {
-            return Err(HoldRejection::Ended { hold, end });
-        }
+        let placed = state.open(&hold)?;
         let is_due = |at: &Timestamp| state.fell_due || *at <= context.now;
         let (expires, due) = (placed.expires_at, placed.expires_at.filter(is_due));
         match (&self.end, due) {
@@ -324,12 +329,7 @@ impl Command for HoldDue {
 
     fn decide(&self, state: &GlHold, context: &CommandContext) -> Decided<Self> {
         let hold = self.hold.clone();
-        let Some(placed) = state.hold() else {
-            return Err(HoldRejection::NotPlaced { hold });
-        };
-        if let Some(end) = state.end.clone() {
-            return Err(HoldRejection::Ended { hold, end });
-        }
+        let placed = state.open(&hold)?;
         if placed.expires_at.is_none_or(|at| at > context.now) {
             return Err(HoldRejection::NotDue { hold });
         }

@@ -107,17 +107,27 @@ impl Command for Reserve {
             backordered: Quantity::ZERO,
             priority: 0,
         };
-        let Some(expires_at) = self.expires_at else {
-            return Ok(Decision::event(reserved, reservation));
-        };
-        let limited = InventoryEvent::ExpirySet {
-            reservation,
-            expires_at,
-        };
-        let decision = Decision::events([reserved, limited], reservation);
-        let expire = Expire::new(reservation);
-        Ok(decision.schedule(expiry_timer(reservation), expires_at, expire))
+        Ok(until(self.expires_at, reserved, reservation, reservation))
     }
+}
+
+/// The decision for a promise that was made, with its end if it has one.
+fn until<R>(
+    expires_at: Option<Timestamp>,
+    promised: InventoryEvent,
+    reservation: ReservationId,
+    reply: R,
+) -> Decision<InventoryEvent, R> {
+    let Some(expires_at) = expires_at else {
+        return Decision::event(promised, reply);
+    };
+    let limited = InventoryEvent::ExpirySet {
+        reservation,
+        expires_at,
+    };
+    let decision = Decision::events([promised, limited], reply);
+    let expire = Expire::new(reservation);
+    decision.schedule(expiry_timer(reservation), expires_at, expire)
 }
 
 /// What can be promised: what is available, and what may be oversold.
@@ -282,15 +292,6 @@ impl Command for ReserveInPart {
             reserved,
             backordered,
         };
-        let Some(expires_at) = self.expires_at else {
-            return Ok(Decision::event(promised, reply));
-        };
-        let limited = InventoryEvent::ExpirySet {
-            reservation,
-            expires_at,
-        };
-        let decision = Decision::events([promised, limited], reply);
-        let expire = Expire::new(reservation);
-        Ok(decision.schedule(expiry_timer(reservation), expires_at, expire))
+        Ok(until(self.expires_at, promised, reservation, reply))
     }
 }

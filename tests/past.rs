@@ -120,7 +120,7 @@ async fn an_auditor_beside_the_process_that_writes_gets_the_same_answers() {
         .collect();
     loop {
         let is_done = writer.is_finished();
-        auditor.refresh().unwrap();
+        caught_up(&store, auditor.refresh().unwrap()).await;
         for (customer, (audited, live)) in (0..).zip(&kept) {
             let version = audited.version(AsOf::Now).await.unwrap();
             let deposits = version.get() - 1;
@@ -135,9 +135,10 @@ async fn an_auditor_beside_the_process_that_writes_gets_the_same_answers() {
                     },
                     moment => moment,
                 };
-                for past in [audited, live] {
+                for (whose, past) in [("auditor", audited), ("live", live)] {
                     let state = past.state(moment).await.unwrap().state;
-                    assert_eq!(state.balance().unwrap().minor_units(), expected, "{moment}");
+                    let balance = state.balance().unwrap().minor_units();
+                    assert_eq!(balance, expected, "{whose}: {moment}");
                 }
             }
             let at = AsOf::Version(version);
@@ -163,6 +164,21 @@ async fn an_auditor_beside_the_process_that_writes_gets_the_same_answers() {
         assert_eq!(evidence, copied.evidence(moment).await.unwrap());
         assert!(evidence.events > 1);
     }
+}
+
+/// An auditor may see a frame that is durable before the process that wrote it has taken notice of that.
+async fn caught_up(store: &JournalStore, head: Position) {
+    let come_to = async {
+        while store.head() < head {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let come = tokio::time::timeout(DEADLINE, come_to).await;
+    assert!(
+        come.is_ok(),
+        "the writer is at {}, not {head}",
+        store.head()
+    );
 }
 
 async fn recorded_at(

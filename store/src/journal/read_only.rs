@@ -33,7 +33,8 @@ use first_scan::scan_sealed_segments;
 ///
 /// It shows the journal as it was when it was opened or last refreshed. [`ReadOnlyJournal::refresh`] takes in what has
 /// become durable since and moves the head; call it as often as you want to be up to date. An append appears as a whole
-/// or not at all, and nothing appears before it is durable.
+/// or not at all, and nothing appears before it is durable. It may appear a moment before the writing process has
+/// acknowledged it: whoever compares the two waits until the writer's head has come to this one's.
 ///
 /// # What it costs
 /// Opening reads the whole journal once and checks every frame (with two threads where there are several segments). The

@@ -168,17 +168,11 @@ async fn an_auditor_beside_the_process_that_writes_gets_the_same_answers() {
 
 /// An auditor may see a frame that is durable before the process that wrote it has taken notice of that.
 async fn caught_up(store: &JournalStore, head: Position) {
-    let come_to = async {
-        while store.head() < head {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
+    let mut head_of_writer = store.watch_head();
+    let come_to = head_of_writer.wait_for(|reached| *reached >= head);
     let come = tokio::time::timeout(DEADLINE, come_to).await;
-    assert!(
-        come.is_ok(),
-        "the writer is at {}, not {head}",
-        store.head()
-    );
+    come.expect("the writer acknowledges what is durable")
+        .unwrap();
 }
 
 async fn recorded_at(

@@ -227,7 +227,7 @@ mod tests {
             "foldhouse_commands_total ",
             "foldhouse_rejections_total ",
             "foldhouse_hydrations_total ",
-            "foldhouse_live_actors ",
+            "foldhouse_live_aggregates ",
             "foldhouse_frames_total ",
             "foldhouse_frame_write_seconds_sum ",
             "foldhouse_frame_bytes_sum ",

@@ -8,9 +8,11 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use crate::aggregate::Aggregate;
 use crate::cell::Cell;
-use crate::hydrate::Hydrated;
+use crate::crew::Post;
 use crate::slot::{Slot, Turn};
 use crate::work::Work;
+#[cfg(not(shuttle))]
+use ractor::ActorCell;
 
 /// Lets an actor work until its end. The one message that it ever gets from ractor: its commands come from its slot's
 /// mailbox, and a round through ractor's four ports for each of them would take more than deciding it.
@@ -34,7 +36,7 @@ impl<A> AggregateActor<A> {
     }
 }
 
-/// One life of an aggregate's actor, from hydrating to its end.
+/// One life of an aggregate's actor, until it leaves the aggregate at rest or brings its life to an end.
 pub(crate) struct Incarnation<A: Aggregate> {
     slot: Arc<Slot<A>>,
     epoch: u64,
@@ -42,6 +44,19 @@ pub(crate) struct Incarnation<A: Aggregate> {
     cell: Option<Box<Cell<A>>>,
     /// What it took from the mailbox and has not come to.
     batch: VecDeque<Box<dyn Work<A>>>,
+    /// How far it came.
+    stage: Stage,
+    post: Option<Post>,
+}
+
+/// How far an incarnation came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It never ran.
+    Called,
+    Begun,
+    /// The aggregate and its mailbox are not its any more.
+    Left,
 }
 
 /// Why an actor ended before its time; its supervisor logs it.
@@ -61,18 +76,29 @@ pub(crate) enum Ended {
 const WORK_AT_A_TIME_MAX: usize = 256;
 
 impl<A: Aggregate> Incarnation<A> {
-    pub(crate) fn new(slot: Arc<Slot<A>>, epoch: u64, hydrated: Hydrated<A>) -> Self {
-        let cell = Box::new(Cell::new(Arc::clone(&slot), epoch, hydrated));
+    pub(crate) fn new(slot: Arc<Slot<A>>, epoch: u64, post: Option<Post>) -> Self {
         Self {
             slot,
             epoch,
-            cell: Some(cell),
+            cell: None,
             batch: VecDeque::new(),
+            stage: Stage::Called,
+            post,
         }
+    }
+
+    pub(crate) fn tasks(&self) -> tokio::runtime::Handle {
+        self.slot.shared.tokio.clone()
+    }
+
+    #[cfg(not(shuttle))]
+    pub(crate) fn supervisor(&self) -> ActorCell {
+        self.slot.shared.supervisor.clone()
     }
 
     /// Lives until it is to end.
     pub(crate) async fn live(&mut self) -> Result<(), Ended> {
+        self.stage = Stage::Begun;
         let outcome = self.run().await;
         if let Err(ended) = &outcome {
             self.slot.shared.meters.actor_failures.increment(1);
@@ -105,6 +131,10 @@ impl<A: Aggregate> Incarnation<A> {
                     return Ok(());
                 }
                 Turn::End(ended) => return ended,
+                Turn::Leave => {
+                    self.stage = Stage::Left;
+                    return Ok(());
+                }
             };
             self.cell = match cell {
                 Some(cell) => self.work_off(cell, &mut worked).await?,
@@ -118,7 +148,7 @@ impl<A: Aggregate> Incarnation<A> {
         let depth = match turn {
             Turn::One(..) => 1,
             Turn::Several(_) => self.batch.len(),
-            Turn::End(_) => return,
+            Turn::End(_) | Turn::Leave => return,
         };
         self.slot.shared.meters.found_queued(depth);
     }
@@ -129,8 +159,10 @@ impl<A: Aggregate> Incarnation<A> {
             epoch,
             cell,
             batch,
+            post,
+            stage: _,
         } = self;
-        poll_fn(|context| slot.poll_turn(context, *epoch, cell, batch)).await
+        poll_fn(|context| slot.poll_turn(context, *epoch, cell, batch, post)).await
     }
 
     /// Handles what is in the batch. Gives the aggregate back, unless it was lent.
@@ -184,8 +216,14 @@ async fn breathe(worked: &mut usize) {
 
 impl<A: Aggregate> Drop for Incarnation<A> {
     fn drop(&mut self) {
-        let unhandled = std::mem::take(&mut self.batch);
-        self.slot.ended(self.epoch, unhandled);
+        match self.stage {
+            Stage::Called => self.slot.never_manned(self.epoch),
+            Stage::Begun => {
+                let unhandled = std::mem::take(&mut self.batch);
+                self.slot.ended(self.epoch, unhandled);
+            }
+            Stage::Left => {}
+        }
     }
 }
 

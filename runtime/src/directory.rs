@@ -18,10 +18,10 @@ pub(crate) struct Directory {
 
 /// A slot of whatever aggregate.
 pub(crate) trait AnySlot: Any + Send + Sync {
-    /// Takes nothing new and lets the actor end.
-    fn close(&self);
+    /// Takes nothing new and lets the aggregate leave memory.
+    fn close(self: Arc<Self>);
 
-    /// Whether there is an actor, or about to be one.
+    /// Whether the aggregate is in memory, or about to be.
     fn is_occupied(&self) -> bool;
 }
 

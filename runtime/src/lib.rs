@@ -165,6 +165,7 @@ mod what_if;
 
 // The way of a command.
 mod actor;
+mod crew;
 mod admission;
 mod append_limits;
 mod cell;

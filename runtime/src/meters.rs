@@ -41,8 +41,10 @@ meters! {
         "How much an actor found queued when it looked; what an idle aggregate is asked is decided without being queued";
     permits_in_use: Gauge, "foldhouse_permits_in_use", Count,
         "Commands, queries and transactions in flight: what is bounded by commands_in_flight_max";
+    live_aggregates: Gauge, "foldhouse_live_aggregates", Count,
+        "Aggregates that are in memory, or are being hydrated";
     live_actors: Gauge, "foldhouse_live_actors", Count,
-        "Aggregates that have an actor, or are being hydrated";
+        "Actors: an aggregate at rest needs none";
     hydrations: Counter, "foldhouse_hydrations_total", Count,
         "Aggregates that were brought back from the store";
     hydrate_seconds: Histogram, "foldhouse_hydrate_seconds", Seconds,

@@ -1,7 +1,7 @@
 //! Which aggregates stay in memory.
 //!
 //! # How
-//! Whoever has an actor, or is about to have one, has a seat in the `ring`. With every piece of work an aggregate notes
+//! Whoever is in memory, or is about to be, has a seat in the `ring`. With every piece of work an aggregate notes
 //! the time of this module's clock, which counts arrivals and not seconds: one relaxed load and one relaxed store, and
 //! nothing that two aggregates share is written. Over a limit, the one that arrives looks at the next few seats of the
 //! ring, and of these the one goes that was used least often, and least recently among equals. So a scan over a million
@@ -29,13 +29,14 @@ pub(crate) struct ResidencyLimits {
     pub(crate) idle_max: Option<Duration>,
 }
 
-/// Who resides: a slot with an actor.
+/// Who resides: a slot with an aggregate.
 pub(crate) trait Resident: Send + Sync {
     /// What the clock said when it was used last.
     fn last_used(&self) -> u64;
 
-    /// Lets it go, if it rests and nothing waits for it. What is asked of it from now on goes to its next actor.
-    fn retire(self: Arc<Self>) -> Option<Seat>;
+    /// Lets it go and drops its seat, if it rests and nothing waits for it. What is asked of it from now on hydrates it
+    /// again.
+    fn retire(self: Arc<Self>);
 }
 
 pub(crate) struct Residency {
@@ -62,8 +63,9 @@ const LOOKED_AT: usize = 16;
 /// How often an arrival looks at so many before it leaves it to those that come to rest.
 const ROUNDS_MAX: usize = 4;
 
-/// What a live aggregate takes besides its state, about: its actor, its slot and its mailbox.
-const BYTES_BESIDES_STATE: usize = 6 * 1024;
+/// What a live aggregate takes besides its state, about: its slot, its cell, its place in the directory and here. Its
+/// actor is not among it: of those, a few stay.
+const BYTES_BESIDES_STATE: usize = 2 * 1024 + 512;
 
 impl Residency {
     pub(crate) fn new(limits: ResidencyLimits) -> Self {
@@ -95,7 +97,7 @@ impl Residency {
         self.ring().len()
     }
 
-    /// One more is about to have an actor. Makes room for it, as far as that is possible.
+    /// One more is about to be in memory. Makes room for it, as far as that is possible.
     pub(crate) fn arrive(self: &Arc<Self>, who: Weak<dyn Resident>) -> Seat {
         self.clock.fetch_add(1, Ordering::Relaxed);
         let index = self.ring().insert(who);
@@ -121,8 +123,7 @@ impl Residency {
             let looked_at = self.ring().look(LOOKED_AT, self.now());
             for resident in looked_at {
                 if self.surplus() > 0 {
-                    // It leaves when its seat is dropped.
-                    drop(resident.retire());
+                    resident.retire();
                 }
             }
         }
@@ -150,7 +151,7 @@ impl Residency {
         let (residents, next) = self.ring().before(end, SWEPT_AT_A_TIME);
         for resident in residents {
             if resident.last_used() <= since {
-                drop(resident.retire());
+                resident.retire();
             }
         }
         next

@@ -210,6 +210,11 @@ impl Runtime {
         self.owner.shared.directory.len()
     }
 
+    #[cfg(test)]
+    pub(crate) fn actor_count(&self) -> usize {
+        self.owner.shared.crew.len()
+    }
+
     /// What the watchdog's thread has, too.
     #[cfg(test)]
     pub(crate) fn watched_directory(&self) -> std::sync::Weak<Directory> {
@@ -253,7 +258,8 @@ impl Runtime {
         self.owner.shared.stuck()
     }
 
-    /// How many aggregates are in memory: they have an actor, or are about to have one.
+    /// How many aggregates are in memory, or are about to be. Few of them have an actor at a time: an aggregate at
+    /// rest needs none.
     #[must_use]
     pub fn live_aggregates(&self) -> usize {
         self.owner.shared.residency.len()

@@ -7,7 +7,7 @@ use ractor::ActorCell;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::admission::Gate;
-
+use crate::crew::Crew;
 use crate::directory::Directory;
 use crate::meters::Meters;
 use crate::once::Claims;
@@ -35,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) directory: Arc<Directory>,
     /// Who has a place in memory.
     pub(crate) residency: Arc<Residency>,
+    /// Who has an actor.
+    pub(crate) crew: Arc<Crew>,
     /// Who has failed lately.
     pub(crate) restarts: Restarts,
     pub(crate) watchdog: Option<Watchdog>,
@@ -50,7 +52,7 @@ pub(crate) struct Shared {
     pub(crate) projection_supervisor: ActorCell,
     pub(crate) tokio: tokio::runtime::Handle,
     closing: AtomicBool,
-    /// How many slots have an actor, or are about to have one.
+    /// How many slots have an aggregate in memory, or are about to.
     occupied_slots: AtomicUsize,
     all_slots_empty: Notify,
     begins_to_close: Notify,
@@ -85,6 +87,10 @@ impl Shared {
             claims: Claims::default(),
             snapshots: Semaphore::new(SNAPSHOTS_AT_A_TIME_MAX),
             residency: Arc::new(Residency::new(lifecycle.residency)),
+            crew: Arc::new(Crew::new(
+                lifecycle.idle_actors_max,
+                meters.live_actors.clone(),
+            )),
             restarts: Restarts::new(lifecycle.restarts, meters.parked_aggregates.clone()),
             watchdog,
             meters,
@@ -180,11 +186,11 @@ impl Shared {
 
     pub(crate) fn slot_occupied(&self) {
         self.occupied_slots.fetch_add(1, Ordering::SeqCst);
-        self.meters.live_actors.increment(1);
+        self.meters.live_aggregates.increment(1);
     }
 
     pub(crate) fn slot_emptied(&self) {
-        self.meters.live_actors.decrement(1);
+        self.meters.live_aggregates.decrement(1);
         if self.occupied_slots.fetch_sub(1, Ordering::SeqCst) == 1 && self.is_closing() {
             self.all_slots_empty.notify_waiters();
             self.supervisor.stop(None);
@@ -201,7 +207,7 @@ impl Shared {
         }
     }
 
-    /// Waits until no slot has an actor.
+    /// Waits until no aggregate is in memory.
     pub(crate) async fn until_all_slots_empty(&self) {
         loop {
             let emptied = self.all_slots_empty.notified();

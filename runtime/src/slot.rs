@@ -1,3 +1,4 @@
+mod actors;
 mod borrowed;
 mod inbox;
 mod resident;
@@ -17,6 +18,7 @@ use crate::actor::Ended;
 use crate::admission::Gate;
 use crate::aggregate::Aggregate;
 use crate::cell::Cell;
+use crate::crew::Post;
 use crate::directory::AnySlot;
 use crate::refusal::{NotRecorded, Refusal};
 use crate::restarts::Leave;
@@ -31,12 +33,14 @@ use crate::work::Work;
 /// The mailbox is the slot's and not the actor's: what is queued outlives an actor that fails or ends and is handled by
 /// the next one, in order, and closing it cannot race with a sender. ractor starts, supervises and ends the actor.
 ///
-/// While the actor sleeps the aggregate rests here, and a caller may borrow it (`borrowed`): a command to an idle
+/// While no actor works the aggregate rests here, and a caller may borrow it (`borrowed`): a command to an idle
 /// aggregate is decided where it is sent, without two switches between tasks. The order is the mailbox's all the same:
-/// nothing is lent past what is queued.
+/// nothing is lent past what is queued. An aggregate at rest needs no actor, which takes more memory than all the rest:
+/// one starts when something waits in the mailbox, and leaves after a while without work (`actors`).
 ///
-/// Invariant: at most one actor. It begins and ends with an epoch of its own under the inbox lock, and ends only when it
-/// has the aggregate back.
+/// Invariant: at most one actor works. The aggregate's life in memory is an epoch, which begins and ends under the inbox
+/// lock, and ends only in the hands of an actor that has the aggregate back. An actor that has left, under the same lock,
+/// touches nothing any more.
 pub(crate) struct Slot<A: Aggregate> {
     pub(crate) stream: StreamId,
     pub(crate) shared: Arc<Shared>,
@@ -51,9 +55,9 @@ pub(crate) struct Slot<A: Aggregate> {
     inbox: Mutex<Inbox<A>>,
     /// The highest version that is known to be durable.
     durable: AtomicU64,
-    /// The last epoch whose actor built on an append that failed.
+    /// The last epoch that built on an append that failed.
     voided_epoch: AtomicU64,
-    /// The last such epochs, oldest first, each with the lowest version that its actor reached by an append that failed.
+    /// The last such epochs, oldest first, each with the lowest version that it reached by an append that failed.
     voided_from: Mutex<VoidedFrom>,
 }
 
@@ -69,8 +73,10 @@ pub(crate) enum Turn<A: Aggregate> {
     One(Box<Cell<A>>, Box<dyn Work<A>>),
     /// The aggregate, and several things to do, put into its batch.
     Several(Box<Cell<A>>),
-    /// It is to end, for this reason if it is before its time.
+    /// The aggregate's life is to end, for this reason if it is before its time.
     End(Result<(), Ended>),
+    /// The actor has left. The aggregate rests, and may be another actor's by now.
+    Leave,
 }
 
 impl<A: Aggregate> Slot<A> {
@@ -120,11 +126,11 @@ impl<A: Aggregate> Slot<A> {
             drop(inbox);
             start::start(self, epoch);
         } else {
-            inbox.wake();
+            self.wake(inbox);
         }
     }
 
-    /// Sees to it that there is an actor, ahead of the work that comes.
+    /// Sees to it that the aggregate is in memory, ahead of the work that comes.
     pub(crate) fn warm(self: &Arc<Self>) {
         let mut inbox = self.inbox();
         if inbox.phase == Phase::Empty && !inbox.closed && !self.shared.is_closing() {
@@ -143,6 +149,7 @@ impl<A: Aggregate> Slot<A> {
         epoch: u64,
         cell: &mut Option<Box<Cell<A>>>,
         batch: &mut VecDeque<Box<dyn Work<A>>>,
+        post: &mut Option<Post>,
     ) -> Poll<Turn<A>> {
         let mut inbox = self.inbox();
         if let Some(ended) = inbox.ended.take() {
@@ -155,8 +162,7 @@ impl<A: Aggregate> Slot<A> {
         }
         let Some(resting) = cell.take().or_else(|| inbox.rest.take()) else {
             // Somebody has borrowed it, and wakes the actor on giving it back.
-            inbox.sleep(context.waker());
-            return Poll::Pending;
+            return self.rest(inbox, context, post);
         };
         inbox.awake = true;
         // Under the lock, or the nudge that follows a void could come before the sleep that it is to end.
@@ -166,6 +172,8 @@ impl<A: Aggregate> Slot<A> {
             return Poll::Ready(Turn::End(Err(voided)));
         }
         if !inbox.queue.is_empty() {
+            inbox.has_worked = true;
+            inbox.dismissed = false;
             self.touch();
         }
         if inbox.queue.len() > 1 {
@@ -183,13 +191,12 @@ impl<A: Aggregate> Slot<A> {
             return Poll::Ready(Turn::End(Ok(())));
         }
         inbox.rest = Some(resting);
-        inbox.sleep(context.waker());
-        drop(inbox);
+        let rests = self.rest(inbox, context, post);
         self.relieve_if_over();
-        Poll::Pending
+        rests
     }
 
-    /// The actor of this epoch is gone; `unhandled` is what it took and did not come to.
+    /// This life of the aggregate is over; `unhandled` is what its actor took and did not come to.
     pub(crate) fn ended(self: &Arc<Self>, epoch: u64, mut unhandled: VecDeque<Box<dyn Work<A>>>) {
         // Declared before the lock, and so dropped behind it: its drop is the domain's.
         let _rest;
@@ -206,8 +213,38 @@ impl<A: Aggregate> Slot<A> {
             // The next one must not begin while somebody decides on this one's state.
             Phase::Live | Phase::Ending if inbox.borrowed => inbox.phase = Phase::Orphaned,
             Phase::Live | Phase::Ending => self.empty_or_restart(inbox),
-            Phase::Starting => inbox.stillborn = true,
-            Phase::Empty | Phase::Orphaned => {}
+            // Only what is in memory has a life that can end.
+            Phase::Starting | Phase::Empty | Phase::Orphaned => {}
+        }
+    }
+
+    /// An actor was started for this life of the aggregate and never came: the tasks' runtime is gone, say.
+    pub(crate) fn never_manned(self: &Arc<Self>, epoch: u64) {
+        // Declared before the lock, and so dropped behind it: its drop is the domain's.
+        let _rest;
+        let mut inbox = self.inbox();
+        if inbox.epoch != epoch || !matches!(inbox.phase, Phase::Live | Phase::Ending) {
+            return;
+        }
+        _rest = inbox.rest.take();
+        drop(inbox.seat.take());
+        if inbox.borrowed {
+            inbox.phase = Phase::Orphaned;
+            return;
+        }
+        self.empty_and_refuse(inbox, &Refusal::NotRecorded(NotRecorded::ActorEnded));
+    }
+
+    /// The aggregate is not in memory, and who waits for it is told why.
+    fn empty_and_refuse(&self, mut inbox: MutexGuard<'_, Inbox<A>>, refusal: &Refusal) {
+        let waiting = std::mem::take(&mut inbox.queue);
+        inbox.empty();
+        drop(inbox);
+        // Before the answers: they drop what is the user's, and a panic in there must not leave the slot counted. A
+        // shutdown waits for the permits that are still out.
+        self.shared.slot_emptied();
+        for work in waiting {
+            work.refuse(refusal.clone());
         }
     }
 
@@ -231,8 +268,8 @@ impl<A: Aggregate> Slot<A> {
     }
 
     /// Wakes the actor if it sleeps, so that it notices a void.
-    pub(crate) fn nudge(&self) {
-        self.inbox().wake();
+    pub(crate) fn nudge(self: &Arc<Self>) {
+        self.wake(self.inbox());
     }
 
     /// Whether everything up to `version` is known to be durable.
@@ -297,10 +334,10 @@ impl<A: Aggregate> Slot<A> {
 }
 
 impl<A: Aggregate> AnySlot for Slot<A> {
-    fn close(&self) {
+    fn close(self: Arc<Self>) {
         let mut inbox = self.inbox();
         inbox.closed = true;
-        inbox.wake();
+        self.wake(inbox);
     }
 
     fn is_occupied(&self) -> bool {

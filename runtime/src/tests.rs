@@ -6,6 +6,7 @@ mod borrowing;
 mod commands;
 mod concurrency;
 mod counter;
+mod crew;
 mod deadlines;
 mod drops;
 mod event_queries;

@@ -75,11 +75,16 @@ struct Stage {
 
 impl Stage {
     fn set(live_max: usize) -> Self {
+        Self::set_with(live_max, 1)
+    }
+
+    fn set_with(live_max: usize, idle_actors_max: usize) -> Self {
         let store = Arc::new(MemoryStore::new());
         let builder = Runtime::builder(store.clone())
             .snapshot_every_events(u64::MAX)
             .snapshot_on_passivation_after_events(u64::MAX)
             .live_aggregates_max(live_max)
+            .idle_actors_max(idle_actors_max)
             .restart_backoff_max(Duration::ZERO)
             .without_watchdog();
         Self {
@@ -131,6 +136,24 @@ fn commands_to_one_that_is_passivated_at_any_moment_take_effect_once() {
         assert_eq!(stage.store.head().get(), recorded);
         stage.clear();
     });
+}
+
+#[test]
+fn commands_to_one_whose_actor_leaves_at_any_moment_take_effect_once() {
+    for idle_actors_max in [0, 1] {
+        shuttle::check_random(move || come_and_go(idle_actors_max), 1_500);
+        shuttle::check_pct(move || come_and_go(idle_actors_max), 1_500, 3);
+    }
+}
+
+/// Contended aggregates, of whose actors one may stay at most.
+fn come_and_go(idle_actors_max: usize) {
+    let stage = Stage::set_with(10, idle_actors_max);
+    let one = vec![stage.sends("one", 2), stage.sends("one", 2)];
+    let other = vec![stage.sends("other", 1), stage.sends("other", 2)];
+    let recorded = in_order(one) + in_order(other);
+    assert_eq!(stage.store.head().get(), recorded);
+    stage.clear();
 }
 
 #[test]

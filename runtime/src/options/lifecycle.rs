@@ -9,6 +9,7 @@ use crate::runtime::StartError;
 #[derive(Clone, Debug)]
 pub(crate) struct Lifecycle {
     pub(crate) residency: ResidencyLimits,
+    pub(crate) idle_actors_max: usize,
     pub(crate) restarts: RestartLimits,
     /// `None` for never.
     pub(crate) stuck_after: Option<Duration>,
@@ -22,6 +23,7 @@ impl Default for Lifecycle {
                 bytes_max: None,
                 idle_max: None,
             },
+            idle_actors_max: 1_024,
             restarts: RestartLimits {
                 restarts_max: 20,
                 window: Duration::from_secs(60),
@@ -33,14 +35,14 @@ impl Default for Lifecycle {
 }
 
 impl RuntimeBuilder {
-    /// Passivates an aggregate that has had nothing to do for this long, give or take a quarter of it: its actor ends and
-    /// its state leaves memory, until the next command or query. Never, if nothing is said.
+    /// Passivates an aggregate that has had nothing to do for this long, give or take a quarter of it: its state leaves
+    /// memory, and its actor ends if it has one, until the next command or query. Never, if nothing is said.
     pub fn passivate_after(mut self, idle: Duration) -> Self {
         self.options.lifecycle.residency.idle_max = Some(idle);
         self
     }
 
-    /// The most aggregates that have an actor and a state in memory; 1,000,000 if nothing is said. For one more, one is
+    /// The most aggregates that have a state in memory; 1,000,000 if nothing is said. For one more, one is
     /// passivated: of a sample, the one that was used least often lately, and longest ago.
     ///
     /// An aggregate that works, or has work waiting, is not passivated. If there is none to go, there are more than this
@@ -51,10 +53,20 @@ impl RuntimeBuilder {
     }
 
     /// The most bytes that the aggregates in memory take together, as their
-    /// [`resident_bytes`](crate::Aggregate::resident_bytes) or the size of their latest snapshots tell, with 6 KiB for each
+    /// [`resident_bytes`](crate::Aggregate::resident_bytes) or the size of their latest snapshots tell, with 2.5 KiB for each
     /// on top. What is beyond is passivated, as for [`RuntimeBuilder::live_aggregates_max`]. Unbounded, if nothing is said.
     pub fn resident_bytes_max(mut self, bytes: usize) -> Self {
         self.options.lifecycle.residency.bytes_max = Some(bytes);
+        self
+    }
+
+    /// The most actors that stay while there is nothing for them to do; 1,024 if nothing is said. Each takes some 5 KB.
+    ///
+    /// An aggregate at rest needs none: a command that finds it idle is decided where it is sent. Where several want it at
+    /// once, or its store is busy, its actor works off its mailbox, and to start one takes about as long as a few commands.
+    /// So those that had work lately stay. Raise it where more aggregates than this are contended all the time.
+    pub fn idle_actors_max(mut self, actors: usize) -> Self {
+        self.options.lifecycle.idle_actors_max = actors;
         self
     }
 

@@ -15,11 +15,10 @@ impl Resident for Guest {
         self.last_used.load(Ordering::SeqCst)
     }
 
-    fn retire(self: Arc<Self>) -> Option<Seat> {
-        if self.is_busy.load(Ordering::SeqCst) {
-            return None;
+    fn retire(self: Arc<Self>) {
+        if !self.is_busy.load(Ordering::SeqCst) {
+            drop(self.seat.lock().unwrap().take());
         }
-        self.seat.lock().unwrap().take()
     }
 }
 
@@ -145,7 +144,7 @@ fn states_that_grow_drive_out_others_until_the_bytes_fit_but_never_the_last_one(
         .unwrap()
         .as_mut()
         .unwrap()
-        .resize(mib - 30_000);
+        .resize(mib - 12_000);
     assert!(house.residency.is_over());
     large.is_busy.store(true, Ordering::SeqCst);
     house.residency.relieve();

@@ -161,7 +161,8 @@ impl<S: Scenario> Life<S> {
             .clock(Arc::clone(&self.machine.clock))
             // It goes by the machine's time.
             .without_watchdog()
-            .snapshot_every_events(self.settings.snapshot_every_events);
+            .snapshot_every_events(self.settings.snapshot_every_events)
+            .idle_actors_max(self.idle_actors_max());
         if let Some(set_up) = &self.settings.set_up {
             builder = set_up(builder);
         }
@@ -170,6 +171,12 @@ impl<S: Scenario> Life<S> {
         let process = Process::new(runtime, Arc::clone(&self.machine));
         in_time("the process starts", self.scenario.start(&process)).await?;
         Ok(process)
+    }
+
+    /// Few stay, or none: actors come and go all the time. Another number in each life.
+    fn idle_actors_max(&self) -> usize {
+        let lives = self.machine.counts.processes.load(Ordering::Relaxed);
+        usize::from(lives.is_multiple_of(2))
     }
 
     /// Lets the callers do what they have to, and the faults happen.

@@ -69,20 +69,19 @@ impl<A: Aggregate> Slot<A> {
                     self.relieve_if_over();
                     return;
                 }
-                inbox.wake();
+                self.wake(inbox);
                 return;
             }
             (Phase::Live, Err(ended)) => {
                 inbox.ended = Some(ended);
-                inbox.wake();
-                drop(inbox);
+                self.wake(inbox);
                 cell
             }
             (Phase::Orphaned, _) => {
                 self.empty_or_restart(inbox);
                 cell
             }
-            // An actor ends only when it has the aggregate.
+            // A life ends only in the hands of an actor that has the aggregate.
             (Phase::Empty | Phase::Starting | Phase::Ending, _) => {
                 drop(inbox);
                 cell

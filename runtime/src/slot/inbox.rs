@@ -12,17 +12,21 @@ pub(super) struct Inbox<A: Aggregate> {
     /// Bounded by the permits that each piece of work holds.
     pub(super) queue: VecDeque<Box<dyn Work<A>>>,
     pub(super) phase: Phase,
+    /// Whether there is an actor, or is about to be one. An aggregate at rest needs none.
+    pub(super) manned: bool,
     /// Whether the actor is going to look into the queue without being woken.
     pub(super) awake: bool,
+    /// Whether the actor is to leave once nothing waits for it; the aggregate stays.
+    pub(super) dismissed: bool,
+    /// Whether the actor has had work since this was looked at last.
+    pub(super) has_worked: bool,
     /// Whether nothing new is taken.
     pub(super) closed: bool,
-    /// Whether the actor of this epoch was gone before it was known to live.
-    pub(super) stillborn: bool,
-    /// Counts the actors of this slot from 1; the last one begun.
+    /// Counts the lives of the aggregate in memory from 1; the last one begun.
     pub(super) epoch: u64,
-    /// The aggregate itself, while its actor sleeps and nobody has borrowed it.
+    /// The aggregate itself, while no actor works on it and nobody has borrowed it.
     pub(super) rest: Option<Box<Cell<A>>>,
-    /// Whether somebody has the aggregate who is not its actor. The actor sleeps meanwhile.
+    /// Whether somebody has the aggregate who is not its actor. The actor, if there is one, sleeps meanwhile.
     pub(super) borrowed: bool,
     /// Why the actor has to end: what happened to the aggregate while it was borrowed.
     pub(super) ended: Option<Ended>,
@@ -32,18 +36,18 @@ pub(super) struct Inbox<A: Aggregate> {
     waker: Option<Waker>,
 }
 
-/// Where a slot's actor is in its life.
+/// Where a slot's aggregate is in its life.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// There is none.
+    /// It is not in memory.
     Empty,
     /// It is being hydrated.
     Starting,
-    /// It works, or waits for work.
+    /// It is in memory: at work or at rest.
     Live,
-    /// It handles nothing any more.
+    /// It takes no work any more.
     Ending,
-    /// It is gone, but somebody still has the aggregate.
+    /// Its life is over, but somebody still has it.
     Orphaned,
 }
 
@@ -52,9 +56,11 @@ impl<A: Aggregate> Inbox<A> {
         Self {
             queue: VecDeque::new(),
             phase: Phase::Empty,
+            manned: false,
             awake: false,
+            dismissed: false,
+            has_worked: false,
             closed: false,
-            stillborn: false,
             epoch: 0,
             rest: None,
             borrowed: false,
@@ -66,19 +72,25 @@ impl<A: Aggregate> Inbox<A> {
 
     pub(super) fn begin_epoch(&mut self) -> u64 {
         self.phase = Phase::Starting;
-        self.awake = true;
-        self.stillborn = false;
+        self.unman();
         self.ended = None;
-        self.waker = None;
         self.epoch += 1;
         self.epoch
     }
 
-    /// There is no actor any more. A slot that somebody keeps a handle on takes no more room than it has to.
+    /// The aggregate is not in memory any more. A slot that somebody keeps a handle on takes no more room than it has to.
     pub(super) fn empty(&mut self) {
         self.phase = Phase::Empty;
-        self.awake = false;
+        self.unman();
         self.queue = VecDeque::new();
+    }
+
+    /// There is no actor any more.
+    pub(super) fn unman(&mut self) {
+        self.manned = false;
+        self.awake = false;
+        self.dismissed = false;
+        self.has_worked = false;
         self.waker = None;
     }
 
@@ -90,13 +102,19 @@ impl<A: Aggregate> Inbox<A> {
         }
     }
 
-    /// Lets the actor look into the queue, if it sleeps and has something to look with.
-    pub(super) fn wake(&mut self) {
-        if self.phase == Phase::Live && !self.awake && !self.borrowed {
-            self.awake = true;
-            if let Some(waker) = &self.waker {
-                waker.wake_by_ref();
-            }
+    /// Lets the actor look into the queue, if it sleeps and has something to look with. True if there is none: then the
+    /// caller has to start one, behind the lock.
+    #[must_use]
+    pub(super) fn wake(&mut self) -> bool {
+        if self.phase != Phase::Live || self.awake || self.borrowed {
+            return false;
         }
+        self.awake = true;
+        let unmanned = !self.manned;
+        self.manned = true;
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+        unmanned
     }
 }

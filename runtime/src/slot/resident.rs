@@ -1,9 +1,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::actors::Errand;
 use super::{Phase, Slot};
 use crate::aggregate::Aggregate;
-use crate::residency::{Resident, Seat};
+use crate::residency::Resident;
 use crate::sync::atomic::Ordering;
 
 impl<A: Aggregate> Resident for Slot<A> {
@@ -11,15 +12,21 @@ impl<A: Aggregate> Resident for Slot<A> {
         self.last_used.load(Ordering::Relaxed)
     }
 
-    fn retire(self: Arc<Self>) -> Option<Seat> {
+    fn retire(self: Arc<Self>) {
         let mut inbox = self.inbox();
         if inbox.phase != Phase::Live || inbox.awake || inbox.rest.is_none() {
-            return None;
+            return;
         }
-        // It has to look up once more, to end. It takes the aggregate along: dropping that is for its own task.
-        inbox.wake();
+        // Its actor has to look up once more, to end. It takes the aggregate along: dropping that is for its own task.
+        let unmanned = inbox.wake();
         inbox.phase = Phase::Ending;
-        inbox.seat.take()
+        // Before it can end: a shutdown that is done leaves nobody in memory.
+        drop(inbox.seat.take());
+        let epoch = inbox.epoch;
+        drop(inbox);
+        if unmanned {
+            self.man(epoch, Errand::End);
+        }
     }
 }
 

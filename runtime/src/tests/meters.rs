@@ -234,16 +234,16 @@ async fn what_waits_in_a_mailbox_is_seen_by_the_actor_that_looks() {
 }
 
 #[tokio::test]
-async fn hydrations_snapshots_and_live_actors_are_counted() {
+async fn hydrations_snapshots_and_live_aggregates_are_counted() {
     let (measured, _guard) = Measured::listen();
     let store = Arc::new(MemoryStore::new());
     let lives = [
-        "foldhouse_live_actors",
+        "foldhouse_live_aggregates",
         "foldhouse_hydrations_total",
         "foldhouse_snapshot_hits_total",
         "foldhouse_snapshots_saved_total",
     ];
-    let [actors, hydrations, hits, saved] = lives;
+    let [live, hydrations, hits, saved] = lives;
     let first = start_with(&store, |builder| builder.snapshot_every_events(3)).await;
     for _ in 0..4 {
         counter(&first).send(Add(1)).await.unwrap();
@@ -252,14 +252,14 @@ async fn hydrations_snapshots_and_live_actors_are_counted() {
         tokio::task::yield_now().await;
     }
     let found = measured.values(&lives);
-    assert_eq!(found, [(actors, 1.0), (hydrations, 1.0), (saved, 1.0)]);
+    assert_eq!(found, [(live, 1.0), (hydrations, 1.0), (saved, 1.0)]);
     first.shutdown(PATIENCE).await.unwrap();
-    assert_eq!(measured.value(actors), 0.0);
+    assert_eq!(measured.value(live), 0.0);
 
     let second = start(&store).await;
     counter(&second).send(Add(1)).await.unwrap();
     let found = measured.values(&lives);
-    let expected = [(actors, 1.0), (hydrations, 2.0), (hits, 1.0), (saved, 1.0)];
+    let expected = [(live, 1.0), (hydrations, 2.0), (hits, 1.0), (saved, 1.0)];
     assert_eq!(found, expected);
     assert_eq!(measured.samples("foldhouse_hydrate_seconds").len(), 2);
 }

@@ -67,6 +67,10 @@ pub(crate) async fn run<L: Load>(
             }),
             end,
         };
+        if plan.callers == 1 {
+            // Here, where the program's own `main` waits.
+            return Ok(caller.run().await);
+        }
         running.spawn(caller.run());
     }
     let mut all = Tally::default();

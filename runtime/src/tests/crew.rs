@@ -141,3 +141,34 @@ fn whichever_of_tokio_and_the_runtime_goes_first_nothing_of_them_is_left() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_transaction_that_waits_for_one_aggregate_borrows_the_others_where_they_rest() {
+    let (_, runtime, counters) = five(0).await;
+    let [a, b, c, ..] = &counters[..] else {
+        panic!("there are five");
+    };
+    let busy = b.slot().borrow().unwrap();
+    let transfer = tokio::spawn({
+        let (runtime, steps) = (
+            runtime.clone(),
+            (c.step(Add(3)), b.step(Add(2)), a.step(Add(1))),
+        );
+        async move { runtime.transact(steps).await }
+    });
+    settle().await;
+    // In the order of their ids: the last one is not kept from others yet.
+    assert!(a.slot().borrow().is_none());
+    assert_eq!(c.send(Add(1)).await.unwrap(), 2);
+    assert!(!transfer.is_finished() && runtime.actor_count() == 0);
+    let waiting = tokio::spawn({
+        let a = a.clone();
+        async move { a.send(Add(1)).await }
+    });
+    settle().await;
+    drop(busy);
+    assert_eq!(transfer.await.unwrap().unwrap(), (5, 3, 2));
+    assert_eq!(waiting.await.unwrap().unwrap(), 3);
+    settle().await;
+    assert_eq!(runtime.actor_count(), 0);
+}

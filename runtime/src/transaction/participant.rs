@@ -278,6 +278,10 @@ impl<A: Aggregate> Participant for Enlisted<A> {
 
     fn borrow(&mut self) -> BoxFuture<'_, Result<(), Refusal>> {
         Box::pin(async move {
+            // One that rests needs no actor to lend it. While the store is full, who waits for it is the actor.
+            if self.slot.shared.store.is_ready() && self.try_borrow() {
+                return Ok(());
+            }
             let (borrower, lent) = oneshot::channel();
             let work = LoanWork::new(self.place.take(), borrower);
             self.slot.push(Box::new(work));

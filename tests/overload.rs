@@ -44,6 +44,8 @@ fn refuse(commands: u64, limit: usize) {
     let (acked, refused) = (number(&figures, "acked"), number(&figures, "refused"));
     assert_eq!(acked + refused, commands);
     assert!(acked > 0 && refused > 0, "{acked} acked, {refused} refused");
+    assert!(number(&figures, "tenfold_acked") > 0);
+    assert!(number(&figures, "tenfold_growth_kib") <= GROWTH_KIB_MAX);
     assert!(number(&figures, "growth_kib") <= GROWTH_KIB_MAX);
 }
 
@@ -51,6 +53,9 @@ fn wait(commands: u64, limit: usize) {
     let figures = push(commands, "wait", limit);
     assert_eq!(number(&figures, "acked"), commands);
     assert_eq!(number(&figures, "refused"), 0);
+    assert!(number(&figures, "tenfold_acked") >= commands);
+    assert_eq!(number(&figures, "tenfold_refused"), 0);
+    assert!(number(&figures, "tenfold_growth_kib") <= GROWTH_KIB_MAX);
     assert!(number(&figures, "growth_kib") <= GROWTH_KIB_MAX);
 }
 

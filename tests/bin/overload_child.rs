@@ -1,6 +1,7 @@
 //! Pushes far more commands at a runtime than its limits take, and prints what came of it, one `name value` line for each
-//! figure. First the same number with few callers, for the peak; at last from as many callers as there are commands, but let
-//! in a few at a time, for what such callers come to without overload.
+//! figure. First the same number with few callers, for the peak; then with as many callers as may have a command in flight,
+//! and with ten times as many; then with a caller for each command, all at once; at last with those again, but let in a few at a time, for
+//! what such callers come to without overload.
 //!
 //! Usage: overload-child DIRECTORY COMMANDS refuse|wait LIMIT (0: the runtime's own limits)
 #![allow(
@@ -28,6 +29,8 @@ use tokio::task::JoinSet;
 const ACCOUNTS: u64 = 1_000;
 /// Enough for the peak, and far below every limit.
 const PEAK_CALLERS: u64 = 1_024;
+/// The runtime's own limit on the commands in flight.
+const OWN_LIMIT: u64 = 16_384;
 
 #[tokio::main(worker_threads = 2)]
 async fn main() {
@@ -52,17 +55,38 @@ async fn main() {
     let peak = bench.without_overload(commands).await;
     say("peak_per_second", peak);
     say("peak_growth_kib", rss_kib().saturating_sub(before_kib));
-    // Before those that are let in: the memory that they give back would hide what this takes.
-    let pushed = bench.push(commands, commands).await;
+    // What takes less memory comes first: what is given back would hide what the next one takes.
+    let in_flight = if limit > 0 { limit as u64 } else { OWN_LIMIT };
+    let crowd = |callers: u64| Crowd {
+        callers,
+        commands_each: commands.div_ceil(callers),
+        at_once: callers,
+    };
+    let full = bench.push(crowd(in_flight)).await;
+    say("full_growth_kib", full.growth_kib);
+    say("full_per_second", full.per_second);
+    let tenfold = bench.push(crowd(10 * in_flight)).await;
+    say("tenfold_growth_kib", tenfold.growth_kib);
+    say("tenfold_acked", tenfold.acked);
+    say("tenfold_refused", tenfold.refused);
+    say("tenfold_per_second", tenfold.per_second);
+    say("tenfold_ratio_to_peak", tenfold.ratio_to(peak));
+    say("tenfold_ratio", tenfold.ratio_to(full.per_second));
+    let all_at_once = crowd(commands);
+    let pushed = bench.push(all_at_once).await;
     say("growth_kib", pushed.growth_kib);
     say("acked", pushed.acked);
-    say("refused", bench.refused.load(Ordering::Relaxed));
-    let let_in = bench.push(commands, PEAK_CALLERS).await;
+    say("refused", pushed.refused);
+    let let_in = bench
+        .push(Crowd {
+            at_once: PEAK_CALLERS,
+            ..all_at_once
+        })
+        .await;
     say("let_in_per_second", let_in.per_second);
     say("overloaded_per_second", pushed.per_second);
-    let ratio = |to: u64| format!("{:.3}", pushed.per_second as f64 / to as f64);
-    say("ratio_to_peak", ratio(peak));
-    say("ratio", ratio(let_in.per_second));
+    say("ratio_to_peak", pushed.ratio_to(peak));
+    say("ratio", pushed.ratio_to(let_in.per_second));
     bench.check().await;
     say("checked", "yes");
 }
@@ -73,10 +97,27 @@ fn say(name: &str, value: impl Display) {
 
 type Answer = Result<Committed<Posting>, CommandError<PostingRejection>>;
 
+/// Who pushes.
+#[derive(Clone, Copy)]
+struct Crowd {
+    callers: u64,
+    /// How many commands each sends, one when the last one is answered.
+    commands_each: u64,
+    /// How many callers send at a time.
+    at_once: u64,
+}
+
 struct Pushed {
     acked: u64,
+    refused: u64,
     growth_kib: u64,
     per_second: u64,
+}
+
+impl Pushed {
+    fn ratio_to(&self, per_second: u64) -> String {
+        format!("{:.3}", self.per_second as f64 / per_second as f64)
+    }
 }
 
 struct Bench {
@@ -142,46 +183,48 @@ impl Bench {
         per_second(each * PEAK_CALLERS, started.elapsed())
     }
 
-    /// A caller of its own for each command. All of them are there, at a gate, before the first one sends; then so many
-    /// are let in at once, and another one for each that has its answer. What is told as the runtime's is the memory that
-    /// comes on top of the callers' own: nothing of a caller's is given back before the last one has its answer.
-    async fn push(&self, commands: u64, at_once: u64) -> Pushed {
+    /// All callers are there, at a gate, before the first one sends; then so many are let in at once, and another one for
+    /// each that has its last answer. What is told as the runtime's is the memory that comes on top of the callers' own:
+    /// nothing of a caller's is given back before the last one has its answer.
+    async fn push(&self, crowd: Crowd) -> Pushed {
         let acked_before = self.acked.load(Ordering::Relaxed);
+        let refused_before = self.refused.load(Ordering::Relaxed);
         let gate = Arc::new(Semaphore::new(0));
         let gone = Arc::new(Semaphore::new(0));
         let arrived = Arc::new(AtomicU64::new(0));
         let mut callers = JoinSet::new();
-        for number in 0..commands {
+        for number in 0..crowd.callers {
             let account = self.account(number);
             let (acked, refused) = (self.acked.clone(), self.refused.clone());
             let (gate, gone, arrived) = (gate.clone(), gone.clone(), arrived.clone());
             callers.spawn(async move {
                 arrived.fetch_add(1, Ordering::Relaxed);
                 gate.acquire().await.unwrap().forget();
-                note(
-                    account.execute(credit(), CommandOptions::new()).await,
-                    &acked,
-                    &refused,
-                );
+                for _ in 0..crowd.commands_each {
+                    let answer = account.execute(credit(), CommandOptions::new()).await;
+                    note(answer, &acked, &refused);
+                }
                 gate.add_permits(1);
                 gone.add_permits(1);
             });
         }
-        while arrived.load(Ordering::Relaxed) < commands {
+        while arrived.load(Ordering::Relaxed) < crowd.callers {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let before_kib = rss_kib();
         let peak = Peak::watch();
         let started = Instant::now();
-        gate.add_permits(usize::try_from(at_once).unwrap());
-        let all = u32::try_from(commands).unwrap();
+        gate.add_permits(usize::try_from(crowd.at_once).unwrap());
+        let all = u32::try_from(crowd.callers).unwrap();
         gone.acquire_many(all).await.unwrap().forget();
         let elapsed = started.elapsed();
         let acked = self.acked.load(Ordering::Relaxed) - acked_before;
+        let refused = self.refused.load(Ordering::Relaxed) - refused_before;
         let growth_kib = peak.kib().saturating_sub(before_kib);
         callers.join_all().await;
         Pushed {
             acked,
+            refused,
             growth_kib,
             per_second: per_second(acked, elapsed),
         }

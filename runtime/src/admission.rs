@@ -39,9 +39,14 @@ impl Patience {
         }
         match self.when_full.unwrap_or(shared.options.when_full) {
             WhenFull::Refuse => Ok(false),
+            // Each way with as little as it needs: what a caller takes here, it takes in the future of each of its commands.
+            WhenFull::Wait if self.until.is_never() => {
+                gate.enter().await;
+                Ok(true)
+            }
             WhenFull::Wait => {
-                let entered = self.until.wait_for(&shared.tokio, gate.enter()).await;
-                entered.map(|()| true)
+                let entering = self.until.wait_for(&shared.tokio, gate.enter());
+                Box::pin(entering).await.map(|()| true)
             }
         }
     }

@@ -79,17 +79,28 @@ impl<A: Aggregate> AggregateRef<A> {
         let options = options.into();
         let span = self.command_span::<C>();
         // With nobody listening a command costs one check of the level, and nothing is carried along.
-        if span.is_disabled() {
-            let outcome = self.accept_and_await(command, options).await;
+        if !span.is_disabled() {
+            // Boxed, or it would take its room in the future of every command that nobody listens to.
+            let accepted = Box::pin(self.accept_and_await(command, options));
+            let outcome = accepted.instrument(span.clone()).await;
             self.slot.shared.meters.command(&outcome);
+            note(&span, &outcome);
             return outcome;
         }
-        let outcome = self
-            .accept_and_await(command, options)
-            .instrument(span.clone())
-            .await;
+        // The command is handed down to no future: each would have room for it, twice.
+        let patience = options.patience();
+        let outcome = match self.admit(patience).await {
+            Ok(permit) => {
+                let CommandOptions {
+                    command_id, meta, ..
+                } = options;
+                let answered =
+                    self.hand_in(command, Forgotten(command_id), meta, patience.until, permit);
+                self.answer::<C>(answered).await
+            }
+            Err(refusal) => Err(CommandError::refused(self.stream(), refusal)),
+        };
         self.slot.shared.meters.command(&outcome);
-        note(&span, &outcome);
         outcome
     }
 

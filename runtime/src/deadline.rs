@@ -46,6 +46,10 @@ impl Expiry {
         })
     }
 
+    pub(crate) fn is_never(self) -> bool {
+        self.0.is_none()
+    }
+
     pub(crate) fn has_passed(self) -> bool {
         self.0.is_some_and(|moment| moment <= Instant::now())
     }

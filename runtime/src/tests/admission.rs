@@ -110,3 +110,12 @@ async fn who_has_an_answer_finds_its_place_free_again() {
         assert_eq!(counter.send(Add(1)).await.unwrap(), count);
     }
 }
+
+/// What a caller takes while it waits is mostly this.
+#[tokio::test]
+async fn the_future_of_a_command_takes_little_more_than_half_a_kibibyte() {
+    let runtime = start(&HeldStore::new()).await;
+    let sending = counter(&runtime);
+    let bytes = size_of_val(&sending.send(Add(1)));
+    assert!(bytes <= 640, "{bytes} bytes");
+}

@@ -89,16 +89,10 @@ impl<A: Aggregate> AggregateRef<A> {
         }
         // The command is handed down to no future: each would have room for it, twice.
         let patience = options.patience();
-        let outcome = match self.admit(patience).await {
-            Ok(permit) => {
-                let CommandOptions {
-                    command_id, meta, ..
-                } = options;
-                let answered =
-                    self.hand_in(command, Forgotten(command_id), meta, patience.until, permit);
-                self.answer::<C>(answered).await
-            }
-            Err(refusal) => Err(CommandError::refused(self.stream(), refusal)),
+        let permit = self.admit(patience).await;
+        let outcome = match self.admitted(command, options, patience, permit) {
+            Ok(answered) => self.answer::<C>(answered).await,
+            Err(refused) => Err(refused),
         };
         self.slot.shared.meters.command(&outcome);
         outcome
@@ -169,10 +163,22 @@ impl<A: Aggregate> AggregateRef<A> {
         C: Command<Aggregate = A>,
     {
         let patience = options.patience();
-        let permit = self
-            .admit(patience)
-            .await
-            .map_err(|refusal| CommandError::refused(self.stream(), refusal))?;
+        let permit = self.admit(patience).await;
+        self.admitted(command, options, patience, permit)
+    }
+
+    /// Decides the command or queues it, if it has a place.
+    fn admitted<C>(
+        &self,
+        command: C,
+        options: CommandOptions,
+        patience: Patience,
+        permit: Result<Permit<A>, Refusal>,
+    ) -> Result<oneshot::Receiver<CommandOutcome<C>>, CommandError<C::Rejection>>
+    where
+        C: Command<Aggregate = A>,
+    {
+        let permit = permit.map_err(|refusal| CommandError::refused(self.stream(), refusal))?;
         let forgotten = Forgotten(options.command_id);
         Ok(self.hand_in(command, forgotten, options.meta, patience.until, permit))
     }

@@ -11,8 +11,6 @@ use crate::cell::Cell;
 use crate::crew::Post;
 use crate::slot::{Slot, Turn};
 use crate::work::Work;
-#[cfg(not(shuttle))]
-use ractor::ActorCell;
 
 /// Lets an actor work until its end. The one message that it ever gets from ractor: its commands come from its slot's
 /// mailbox, and a round through ractor's four ports for each of them would take more than deciding it.
@@ -85,15 +83,6 @@ impl<A: Aggregate> Incarnation<A> {
             stage: Stage::Called,
             post,
         }
-    }
-
-    pub(crate) fn tasks(&self) -> tokio::runtime::Handle {
-        self.slot.shared.tokio.clone()
-    }
-
-    #[cfg(not(shuttle))]
-    pub(crate) fn supervisor(&self) -> ActorCell {
-        self.slot.shared.supervisor.clone()
     }
 
     /// Lives until it is to end.
@@ -216,14 +205,13 @@ async fn breathe(worked: &mut usize) {
 
 impl<A: Aggregate> Drop for Incarnation<A> {
     fn drop(&mut self) {
-        match self.stage {
-            Stage::Called => self.slot.never_manned(self.epoch),
-            Stage::Begun => {
-                let unhandled = std::mem::take(&mut self.batch);
-                self.slot.ended(self.epoch, unhandled);
-            }
-            Stage::Left => {}
-        }
+        let has_run = match self.stage {
+            Stage::Called => false,
+            Stage::Begun => true,
+            Stage::Left => return,
+        };
+        let unhandled = std::mem::take(&mut self.batch);
+        self.slot.ended(self.epoch, unhandled, has_run);
     }
 }
 

@@ -68,7 +68,7 @@ impl Directory {
             .map(|entry| entry.key().clone())
     }
 
-    /// The first few of the streams whose slots have an actor.
+    /// The first few of the streams whose aggregates are in memory, or about to be.
     pub(crate) fn occupied(&self, count: usize) -> Vec<StreamId> {
         // Looked at behind the map's locks, for the same reason as below.
         let slots = self.slots.iter();

@@ -20,7 +20,7 @@ pub(crate) struct RestartLimits {
     pub(crate) backoff_max: Duration,
 }
 
-/// The aggregates that have failed lately. It has a say only when an actor fails or is to start, and is not looked into
+/// The aggregates that have failed lately. It has a say only when an aggregate fails or is to come to memory, and is not looked into
 /// while it is empty.
 ///
 /// What is known of a failure outlives the aggregate's slot: a caller that asks for a new handle each time must not get
@@ -41,7 +41,7 @@ struct Trouble {
     parked: Option<Arc<ParkedAggregate>>,
 }
 
-/// Whether an aggregate may have an actor.
+/// Whether an aggregate may come to memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Leave {
     Now,
@@ -102,7 +102,7 @@ impl Restarts {
         }
     }
 
-    /// Whether this aggregate may have an actor now.
+    /// Whether this aggregate may come to memory now.
     pub(crate) fn leave(&self, stream: &StreamId) -> Leave {
         if self.troubled.load(Ordering::Acquire) == 0 {
             return Leave::Now;

@@ -61,10 +61,10 @@ pub(crate) struct Slot<A: Aggregate> {
     voided_from: Mutex<VoidedFrom>,
 }
 
-/// The epochs whose actors built on an append that failed, and from which version on.
+/// The epochs that built on an append that failed, and from which version on.
 type VoidedFrom = SmallVec<[(u64, Version); 1]>;
 
-/// So many of them are remembered: news of an older one would have to lie about for that many lives of actors.
+/// So many of them are remembered: news of an older one would have to lie about for that many lives.
 const VOIDED_EPOCHS_MAX: usize = 16;
 
 /// What the actor finds when it looks for work.
@@ -196,8 +196,14 @@ impl<A: Aggregate> Slot<A> {
         rests
     }
 
-    /// This life of the aggregate is over; `unhandled` is what its actor took and did not come to.
-    pub(crate) fn ended(self: &Arc<Self>, epoch: u64, mut unhandled: VecDeque<Box<dyn Work<A>>>) {
+    /// This life of the aggregate is over; `unhandled` is what its actor took and did not come to. An actor that was
+    /// called and never ran has no successor: that would not run either, if the tasks' runtime is gone, say.
+    pub(crate) fn ended(
+        self: &Arc<Self>,
+        epoch: u64,
+        mut unhandled: VecDeque<Box<dyn Work<A>>>,
+        has_run: bool,
+    ) {
         // Declared before the lock, and so dropped behind it: its drop is the domain's.
         let _rest;
         let mut inbox = self.inbox();
@@ -212,27 +218,13 @@ impl<A: Aggregate> Slot<A> {
         match inbox.phase {
             // The next one must not begin while somebody decides on this one's state.
             Phase::Live | Phase::Ending if inbox.borrowed => inbox.phase = Phase::Orphaned,
-            Phase::Live | Phase::Ending => self.empty_or_restart(inbox),
+            Phase::Live | Phase::Ending if has_run => self.empty_or_restart(inbox),
+            Phase::Live | Phase::Ending => {
+                self.empty_and_refuse(inbox, &Refusal::NotRecorded(NotRecorded::ActorEnded));
+            }
             // Only what is in memory has a life that can end.
             Phase::Starting | Phase::Empty | Phase::Orphaned => {}
         }
-    }
-
-    /// An actor was started for this life of the aggregate and never came: the tasks' runtime is gone, say.
-    pub(crate) fn never_manned(self: &Arc<Self>, epoch: u64) {
-        // Declared before the lock, and so dropped behind it: its drop is the domain's.
-        let _rest;
-        let mut inbox = self.inbox();
-        if inbox.epoch != epoch || !matches!(inbox.phase, Phase::Live | Phase::Ending) {
-            return;
-        }
-        _rest = inbox.rest.take();
-        drop(inbox.seat.take());
-        if inbox.borrowed {
-            inbox.phase = Phase::Orphaned;
-            return;
-        }
-        self.empty_and_refuse(inbox, &Refusal::NotRecorded(NotRecorded::ActorEnded));
     }
 
     /// The aggregate is not in memory, and who waits for it is told why.
@@ -282,7 +274,7 @@ impl<A: Aggregate> Slot<A> {
         self.durable.store(version.get(), Ordering::Release);
     }
 
-    /// An append of this epoch's actor failed, and what it had from this version on is gone. True for the first of its
+    /// An append of this epoch failed, and what it had from this version on is gone. True for the first of its
     /// epoch, which no earlier one has voided.
     pub(crate) fn void(&self, epoch: u64, gone_from: Option<Version>) -> bool {
         let version = gone_from.unwrap_or(Version::new(u64::MAX));
@@ -300,7 +292,7 @@ impl<A: Aggregate> Slot<A> {
         self.voided_epoch.fetch_max(epoch, Ordering::AcqRel) < epoch
     }
 
-    /// Whether what this epoch's actor had at `version` rested on an append that failed.
+    /// Whether what this epoch had at `version` rested on an append that failed.
     pub(crate) fn is_voided_at(&self, epoch: u64, version: Version) -> bool {
         if !self.is_voided(epoch) {
             return false;

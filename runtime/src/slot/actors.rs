@@ -11,6 +11,7 @@ use crate::actor::Incarnation;
 use crate::actor::{AggregateActor, Run};
 use crate::aggregate::Aggregate;
 use crate::crew::{Member, Post};
+use crate::shared::Shared;
 use crate::sync::MutexGuard;
 
 /// What an actor is started for.
@@ -39,16 +40,16 @@ impl<A: Aggregate> Slot<A> {
 
     /// Starts an actor. Whoever calls has noted under the lock that there is one.
     pub(super) fn man(self: &Arc<Self>, epoch: u64, errand: Errand) {
-        let tasks = &self.shared.tokio;
         match errand {
             Errand::End => {
                 let incarnation = Incarnation::new(Arc::clone(self), epoch, None);
-                spawn_bare(tasks, incarnation);
+                spawn_bare(&self.shared, incarnation);
             }
             Errand::Work => {
                 let weak: Weak<Self> = Arc::downgrade(self);
                 let post = Post::taken(&self.shared.crew, weak);
-                spawn(Incarnation::new(Arc::clone(self), epoch, Some(post)));
+                let incarnation = Incarnation::new(Arc::clone(self), epoch, Some(post));
+                spawn(&self.shared, incarnation);
             }
         }
     }
@@ -96,20 +97,20 @@ impl<A: Aggregate> Member for Slot<A> {
 
 /// ractor's actors are not for shuttle to order: there they live as bare tasks.
 #[cfg(shuttle)]
-fn spawn<A: Aggregate>(incarnation: Incarnation<A>) {
-    spawn_bare(&incarnation.tasks(), incarnation);
+fn spawn<A: Aggregate>(shared: &Shared, incarnation: Incarnation<A>) {
+    spawn_bare(shared, incarnation);
 }
 
 #[cfg(shuttle)]
-fn spawn_bare<A: Aggregate>(_: &tokio::runtime::Handle, mut incarnation: Incarnation<A>) {
+fn spawn_bare<A: Aggregate>(_: &Shared, mut incarnation: Incarnation<A>) {
     drop(shuttle::future::spawn(async move {
         let _ = incarnation.live().await;
     }));
 }
 
 #[cfg(not(shuttle))]
-fn spawn_bare<A: Aggregate>(tasks: &tokio::runtime::Handle, mut incarnation: Incarnation<A>) {
-    tasks.spawn(async move {
+fn spawn_bare<A: Aggregate>(shared: &Shared, mut incarnation: Incarnation<A>) {
+    shared.tokio.spawn(async move {
         if let Err(error) = incarnation.live().await {
             tracing::warn!(%error, "an aggregate failed on its way out of memory");
         }
@@ -117,9 +118,9 @@ fn spawn_bare<A: Aggregate>(tasks: &tokio::runtime::Handle, mut incarnation: Inc
 }
 
 #[cfg(not(shuttle))]
-fn spawn<A: Aggregate>(incarnation: Incarnation<A>) {
-    let supervisor = incarnation.supervisor();
-    incarnation.tasks().spawn(async move {
+fn spawn<A: Aggregate>(shared: &Shared, incarnation: Incarnation<A>) {
+    let supervisor = shared.supervisor.clone();
+    shared.tokio.spawn(async move {
         match AggregateActor::spawn_linked(None, AggregateActor::new(), incarnation, supervisor)
             .await
         {

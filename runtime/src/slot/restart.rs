@@ -19,7 +19,7 @@ impl<A: Aggregate> Slot<A> {
         self.shared.restarts.failed(&self.stream, reason, now);
     }
 
-    /// Waits until the aggregate may have an actor again. A runtime that shuts down has no time for that.
+    /// Waits until the aggregate may come back to memory. A runtime that shuts down has no time for that.
     pub(crate) async fn until_backed_off(&self) -> Leave {
         loop {
             match self.shared.restarts.leave(&self.stream) {

@@ -1,7 +1,8 @@
 //! Pushes far more commands at a runtime than its limits take, and prints what came of it, one `name value` line for each
 //! figure. First the same number with few callers, for the peak; then with as many callers as may have a command in flight,
 //! and with ten times as many; then with a caller for each command, all at once; at last with those again, but let in a few at a time, for
-//! what such callers come to without overload.
+//! what such callers come to without overload. Last of all the peak and ten times the limit in turns, each for a second after
+//! another: the machine changes its speed within a run, so only neighbours compare.
 //!
 //! Usage: overload-child DIRECTORY COMMANDS refuse|wait LIMIT (0: the runtime's own limits)
 #![allow(
@@ -23,7 +24,7 @@ use foldhouse::{
 use foldhouse_aggregates::{
     Credit, Currency, GlAccount, Money, OpenAccount, Posting, PostingRejection, Side,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 const ACCOUNTS: u64 = 1_000;
@@ -31,6 +32,9 @@ const ACCOUNTS: u64 = 1_000;
 const PEAK_CALLERS: u64 = 1_024;
 /// The runtime's own limit on the commands in flight.
 const OWN_LIMIT: u64 = 16_384;
+/// Until all callers have begun, and the first rush is over; and how long is measured then.
+const SETTLING: Duration = Duration::from_millis(400);
+const TURN: Duration = Duration::from_millis(600);
 
 #[tokio::main(worker_threads = 2)]
 async fn main() {
@@ -70,8 +74,6 @@ async fn main() {
     say("tenfold_acked", tenfold.acked);
     say("tenfold_refused", tenfold.refused);
     say("tenfold_per_second", tenfold.per_second);
-    say("tenfold_ratio_to_peak", tenfold.ratio_to(peak));
-    say("tenfold_ratio", tenfold.ratio_to(full.per_second));
     let all_at_once = crowd(commands);
     let pushed = bench.push(all_at_once).await;
     say("growth_kib", pushed.growth_kib);
@@ -87,8 +89,30 @@ async fn main() {
     say("overloaded_per_second", pushed.per_second);
     say("ratio_to_peak", pushed.ratio_to(peak));
     say("ratio", pushed.ratio_to(let_in.per_second));
+    let turns = u64::clamp(commands / 100_000, 1, 9);
+    let (few, many) = bench.in_turns(turns, 10 * in_flight).await;
+    let ratios = few.iter().zip(&many).map(|(few, many)| many / few);
+    say("turns", turns);
+    say(
+        "turns_peak_per_second",
+        format!("{:.0}", median(few.iter().copied())),
+    );
+    say(
+        "turns_tenfold_per_second",
+        format!("{:.0}", median(many.iter().copied())),
+    );
+    say(
+        "turns_tenfold_ratio_to_peak",
+        format!("{:.3}", median(ratios)),
+    );
     bench.check().await;
     say("checked", "yes");
+}
+
+fn median(figures: impl Iterator<Item = f64>) -> f64 {
+    let mut figures: Vec<f64> = figures.collect();
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
 }
 
 fn say(name: &str, value: impl Display) {
@@ -118,6 +142,14 @@ impl Pushed {
     fn ratio_to(&self, per_second: u64) -> String {
         format!("{:.3}", self.per_second as f64 / per_second as f64)
     }
+}
+
+/// Callers that stay from turn to turn.
+struct Standing {
+    begin: watch::Sender<()>,
+    sends: Arc<AtomicBool>,
+    /// How many of them send.
+    busy: Arc<AtomicU64>,
 }
 
 struct Bench {
@@ -228,6 +260,55 @@ impl Bench {
             growth_kib,
             per_second: per_second(acked, elapsed),
         }
+    }
+
+    /// What few callers come to a second, and what `callers` do, turn by turn.
+    async fn in_turns(&self, turns: u64, callers: u64) -> (Vec<f64>, Vec<f64>) {
+        let (mut few, mut many) = (Vec::new(), Vec::new());
+        let (peak, tenfold) = (self.standing(PEAK_CALLERS), self.standing(callers));
+        for _ in 0..turns {
+            few.push(self.acked_per_second(&peak).await);
+            many.push(self.acked_per_second(&tenfold).await);
+        }
+        (few, many)
+    }
+
+    /// Callers who send, each its next command when it has the answer to its last one, while they are told to.
+    fn standing(&self, callers: u64) -> Standing {
+        let (begin, told) = watch::channel(());
+        let sends = Arc::new(AtomicBool::new(false));
+        let busy = Arc::new(AtomicU64::new(0));
+        for number in 0..callers {
+            let account = self.account(number);
+            let (acked, refused) = (self.acked.clone(), self.refused.clone());
+            let (mut told, sends, busy) = (told.clone(), sends.clone(), busy.clone());
+            tokio::spawn(async move {
+                while told.changed().await.is_ok() {
+                    busy.fetch_add(1, Ordering::SeqCst);
+                    while sends.load(Ordering::Relaxed) {
+                        let answer = account.execute(credit(), CommandOptions::new()).await;
+                        note(answer, &acked, &refused);
+                    }
+                    busy.fetch_sub(1, Ordering::SeqCst);
+                }
+            });
+        }
+        Standing { begin, sends, busy }
+    }
+
+    async fn acked_per_second(&self, callers: &Standing) -> f64 {
+        callers.sends.store(true, Ordering::SeqCst);
+        let _ = callers.begin.send(());
+        tokio::time::sleep(SETTLING).await;
+        let (before, started) = (self.acked.load(Ordering::Relaxed), Instant::now());
+        tokio::time::sleep(TURN).await;
+        let acked = self.acked.load(Ordering::Relaxed) - before;
+        let per_second = acked as f64 / started.elapsed().as_secs_f64();
+        callers.sends.store(false, Ordering::SeqCst);
+        while callers.busy.load(Ordering::SeqCst) > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        per_second
     }
 
     /// What was acknowledged is there, and nothing else.

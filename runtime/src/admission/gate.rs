@@ -1,34 +1,34 @@
+mod line;
+
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::PoisonError;
+use std::task::{Context, Poll, Waker};
 
-use tokio::sync::{Notify, Semaphore};
+use smallvec::SmallVec;
+use tokio::sync::Notify;
 
-use crate::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use self::line::Line;
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use crate::sync::{Mutex, MutexGuard};
 
 /// Lets so many in at a time, in the order of arrival. One atomic step in and one out while nobody has to wait, which
-/// is less than half of what a tokio semaphore takes.
+/// is less than half of what a tokio semaphore takes. Who waits is counted inside from the moment that its turn comes.
 ///
-/// Who waits takes no memory here: its place in the line is a part of its own future. Any number may wait, and give up.
+/// Any number may wait, and give up.
 pub(crate) struct Gate {
     inside: AtomicUsize,
     /// How many wait: who sees one lets those go first.
     waiting: AtomicUsize,
     limit: usize,
     line: Mutex<Line>,
-    /// The line itself. A permit is a place that was taken for whoever is first.
-    turns: Semaphore,
+    /// All tickets below this one have had their turn, or were given up.
+    called: AtomicU64,
     emptied: Notify,
 }
 
-#[derive(Default)]
-struct Line {
-    /// Wait for a place, or have one and do not know it yet.
-    entering: usize,
-    /// The places taken for them.
-    let_in: usize,
-    /// Wait until nobody is inside.
-    for_empty: usize,
-}
+/// So many are called under the lock at a time, and woken behind it.
+const CALLED_AT_ONCE: usize = 16;
 
 impl Gate {
     pub(crate) fn new(limit: usize) -> Self {
@@ -37,7 +37,7 @@ impl Gate {
             waiting: AtomicUsize::new(0),
             limit,
             line: Mutex::default(),
-            turns: Semaphore::new(0),
+            called: AtomicU64::new(0),
             emptied: Notify::new(),
         }
     }
@@ -56,25 +56,18 @@ impl Gate {
     }
 
     /// Enters, after everyone who waits already.
-    pub(crate) async fn enter(&self) {
-        if self.try_enter() {
-            return;
-        }
-        let waiter = Waiter::entering(self);
-        // The semaphore is never closed.
-        if let Ok(turn) = self.turns.acquire().await {
-            turn.forget();
-        }
-        waiter.enter();
+    pub(crate) fn enter(&self) -> Entering<'_> {
+        let gate = self;
+        Entering { gate, ticket: None }
     }
 
     /// Waits until nobody is inside and nobody waits to enter.
     pub(crate) async fn until_empty(&self) {
-        let waiter = Waiter::for_empty(self);
+        let _waiting = ForEmpty::new(self);
         loop {
             // Before the look, or the news could come between the two.
             let emptied = self.emptied.notified();
-            if waiter.gate.is_empty() {
+            if self.is_empty() {
                 return;
             }
             emptied.await;
@@ -85,7 +78,7 @@ impl Gate {
     pub(crate) fn leave(&self) {
         self.inside.fetch_sub(1, SeqCst);
         if self.waiting.load(SeqCst) > 0 {
-            self.let_in(&mut self.line());
+            self.call();
         }
     }
 
@@ -104,17 +97,36 @@ impl Gate {
     }
 
     fn is_empty(&self) -> bool {
-        self.line().entering == 0 && self.inside() == 0
+        self.line().entering() == 0 && self.inside() == 0
     }
 
     /// Lets in who waits, as long as there is room.
-    fn let_in(&self, line: &mut Line) {
-        while line.let_in < line.entering && self.take_place() {
-            line.let_in += 1;
-            self.turns.add_permits(1);
+    fn call(&self) {
+        loop {
+            let mut called: SmallVec<[Waker; CALLED_AT_ONCE]> = SmallVec::new();
+            {
+                let mut line = self.line();
+                while called.len() < CALLED_AT_ONCE
+                    && let Some((ticket, waker)) = line.call_if(|| self.take_place())
+                {
+                    self.called.store(ticket + 1, SeqCst);
+                    called.push(waker);
+                }
+                self.note_waiting(&line);
+            }
+            let may_be_more = called.len() == CALLED_AT_ONCE;
+            // Never under the lock: a waker may run what it wakes.
+            called.into_iter().for_each(Waker::wake);
+            if !may_be_more {
+                return;
+            }
         }
-        self.waiting.store(line.entering + line.for_empty, SeqCst);
-        if line.for_empty > 0 && line.entering == 0 && self.inside() == 0 {
+    }
+
+    /// To be told whenever the line has changed.
+    fn note_waiting(&self, line: &Line) {
+        self.waiting.store(line.waiting(), SeqCst);
+        if line.for_empty > 0 && line.entering() == 0 && self.inside() == 0 {
             self.emptied.notify_waiters();
         }
     }
@@ -125,62 +137,102 @@ impl Gate {
     }
 }
 
-/// One that is counted as waiting; if it gives up it leaves the line, or the place that it was just given.
-struct Waiter<'a> {
+/// One who enters; given up, it leaves the line, or the place that it was just given.
+#[must_use = "nobody enters without waiting for it"]
+pub(crate) struct Entering<'a> {
     gate: &'a Gate,
-    is_entering: bool,
+    /// While it waits.
+    ticket: Option<u64>,
 }
 
-impl<'a> Waiter<'a> {
-    fn entering(gate: &'a Gate) -> Self {
-        let mut line = gate.line();
-        line.entering += 1;
-        // Seen to wait before the look: a place may be coming free.
-        gate.waiting.fetch_add(1, SeqCst);
-        gate.let_in(&mut line);
-        let is_entering = true;
-        Self { gate, is_entering }
-    }
-
-    fn for_empty(gate: &'a Gate) -> Self {
-        let mut line = gate.line();
-        line.for_empty += 1;
-        gate.waiting.fetch_add(1, SeqCst);
-        let is_entering = false;
-        Self { gate, is_entering }
-    }
-
-    /// It has its turn: the place is its own.
-    fn enter(self) {
-        let mut line = self.gate.line();
-        line.entering -= 1;
-        line.let_in -= 1;
-        self.gate.let_in(&mut line);
-        drop(line);
-        let _ = std::mem::ManuallyDrop::new(self);
-    }
-}
-
-impl Drop for Waiter<'_> {
-    fn drop(&mut self) {
-        let gate = self.gate;
-        let mut line = gate.line();
-        if self.is_entering {
-            line.entering -= 1;
-            // It has left the semaphore's line before (locals are dropped in reverse), and a turn that it had went to
-            // the next. A turn more than waiters is nobody's, and lies there: those who have taken theirs are still
-            // counted on both sides.
-            if line.let_in > line.entering
-                && let Ok(turn) = gate.turns.try_acquire()
-            {
-                turn.forget();
-                line.let_in -= 1;
-                gate.inside.fetch_sub(1, SeqCst);
-            }
-        } else {
-            line.for_empty -= 1;
+impl Entering<'_> {
+    fn join(&mut self, waker: &Waker) -> Poll<()> {
+        if self.gate.try_enter() {
+            return Poll::Ready(());
         }
-        gate.let_in(&mut line);
+        let ticket = {
+            let mut line = self.gate.line();
+            let ticket = line.join(waker.clone());
+            self.gate.note_waiting(&line);
+            ticket
+        };
+        self.ticket = Some(ticket);
+        // Seen to wait before the look: a place may have come free.
+        self.gate.call();
+        self.look(ticket)
+    }
+
+    /// Whether its turn has come.
+    fn look(&mut self, ticket: u64) -> Poll<()> {
+        if ticket < self.gate.called.load(SeqCst) {
+            self.ticket = None;
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    /// Sees to it that its turn wakes whoever waits now.
+    fn wait(&mut self, ticket: u64, now: &Waker) -> Poll<()> {
+        let mut line = self.gate.line();
+        let before = line.waker(ticket).and_then(|waker| {
+            let other = !waker.will_wake(now);
+            other.then(|| std::mem::replace(waker, now.clone()))
+        });
+        drop(line);
+        drop(before);
+        self.look(ticket)
+    }
+}
+
+impl Future for Entering<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let Some(ticket) = self.ticket else {
+            return self.join(context.waker());
+        };
+        match self.look(ticket) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => self.wait(ticket, context.waker()),
+        }
+    }
+}
+
+impl Drop for Entering<'_> {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket else {
+            return;
+        };
+        let mut line = self.gate.line();
+        let given_up = line.give_up(ticket);
+        self.gate.note_waiting(&line);
+        drop(line);
+        if given_up.is_none() {
+            // Its turn had come.
+            self.gate.leave();
+        }
+    }
+}
+
+/// One that waits for the gate to be empty.
+struct ForEmpty<'a>(&'a Gate);
+
+impl<'a> ForEmpty<'a> {
+    fn new(gate: &'a Gate) -> Self {
+        Self::count(gate, |for_empty| *for_empty += 1);
+        Self(gate)
+    }
+
+    fn count(gate: &Gate, change: impl FnOnce(&mut usize)) {
+        let mut line = gate.line();
+        change(&mut line.for_empty);
+        gate.waiting.store(line.waiting(), SeqCst);
+    }
+}
+
+impl Drop for ForEmpty<'_> {
+    fn drop(&mut self) {
+        Self::count(self.0, |for_empty| *for_empty -= 1);
     }
 }
 

@@ -135,3 +135,59 @@ async fn no_more_than_the_limit_are_inside_and_nobody_is_forgotten() {
     }
     assert_eq!(gate.inside(), 0);
 }
+
+#[test]
+fn gaps_behind_one_who_waits_for_long_take_no_room() {
+    let gate = Gate::new(1);
+    assert!(gate.try_enter());
+    let mut stays = pin!(gate.enter());
+    assert!(poll(stays.as_mut()).is_pending());
+    for _ in 0..100_000 {
+        assert!(poll(pin!(gate.enter())).is_pending());
+    }
+    assert!(gate.line().capacity() < 16);
+    assert_eq!(gate.waiting.load(SeqCst), 1);
+    gate.leave();
+    assert!(poll(stays.as_mut()).is_ready());
+}
+
+#[test]
+fn the_room_of_a_long_line_is_given_back_when_it_is_empty() {
+    let gate = Gate::new(1);
+    assert!(gate.try_enter());
+    let mut line: Vec<_> = (0..10_000).map(|_| Box::pin(gate.enter())).collect();
+    for waiter in &mut line {
+        assert!(poll(waiter.as_mut()).is_pending());
+    }
+    for waiter in &mut line {
+        gate.leave();
+        assert!(poll(waiter.as_mut()).is_ready());
+    }
+    assert_eq!(gate.line().capacity(), 0);
+}
+
+#[test]
+fn a_turn_wakes_who_waits_now_and_not_who_waited_first() {
+    let gate = Gate::new(1);
+    assert!(gate.try_enter());
+    let mut waits = pin!(gate.enter());
+    let (first, now) = (Arc::new(Woken::default()), Arc::new(Woken::default()));
+    for woken in [&first, &now] {
+        let waker = Waker::from(Arc::clone(woken));
+        let polled = waits.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+    }
+    gate.leave();
+    let count = |woken: &Woken| woken.0.load(SeqCst);
+    assert_eq!((count(&first), count(&now)), (0, 1));
+    assert!(poll(waits.as_mut()).is_ready());
+}
+
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl std::task::Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}

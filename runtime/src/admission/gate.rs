@@ -219,20 +219,18 @@ struct ForEmpty<'a>(&'a Gate);
 
 impl<'a> ForEmpty<'a> {
     fn new(gate: &'a Gate) -> Self {
-        Self::count(gate, |for_empty| *for_empty += 1);
-        Self(gate)
-    }
-
-    fn count(gate: &Gate, change: impl FnOnce(&mut usize)) {
         let mut line = gate.line();
-        change(&mut line.for_empty);
-        gate.waiting.store(line.waiting(), SeqCst);
+        line.for_empty += 1;
+        gate.note_waiting(&line);
+        Self(gate)
     }
 }
 
 impl Drop for ForEmpty<'_> {
     fn drop(&mut self) {
-        Self::count(self.0, |for_empty| *for_empty -= 1);
+        let mut line = self.0.line();
+        line.for_empty -= 1;
+        self.0.note_waiting(&line);
     }
 }
 

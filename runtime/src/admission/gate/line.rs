@@ -7,7 +7,7 @@ use std::task::Waker;
 /// callers than places those are cold, and linking one in touches its neighbour, too.
 #[derive(Default)]
 pub(super) struct Line {
-    /// By ticket. Who gave up leaves a gap until its turn comes, or until there are too many.
+    /// By ticket. Who gave up leaves a gap until it is first, or until there are too many.
     tickets: VecDeque<(u64, Option<Waker>)>,
     gaps: usize,
     next: u64,
@@ -39,15 +39,11 @@ impl Line {
 
     /// The first in the line leaves it, if there is a place for it.
     pub(super) fn call_if(&mut self, takes_place: impl FnOnce() -> bool) -> Option<(u64, Waker)> {
-        while let Some((_, None)) = self.tickets.front() {
-            self.tickets.pop_front();
-            self.gaps -= 1;
-        }
         if self.tickets.is_empty() || !takes_place() {
             return None;
         }
         let (ticket, waker) = self.tickets.pop_front()?;
-        self.shrink();
+        self.tidy();
         Some((ticket, waker?))
     }
 
@@ -66,8 +62,8 @@ impl Line {
         if self.gaps > self.tickets.len() / 2 {
             self.tickets.retain(|(_, waker)| waker.is_some());
             self.gaps = 0;
-            self.shrink();
         }
+        self.tidy();
         Some(waker)
     }
 
@@ -77,7 +73,12 @@ impl Line {
             .ok()
     }
 
-    fn shrink(&mut self) {
+    /// Gaps at the front go, so that whoever is first waits; and the room of a long line, when nobody is left.
+    fn tidy(&mut self) {
+        while let Some((_, None)) = self.tickets.front() {
+            self.tickets.pop_front();
+            self.gaps -= 1;
+        }
         if self.tickets.is_empty() && self.tickets.capacity() > KEPT_ENTRIES_MAX {
             self.tickets = VecDeque::new();
         }

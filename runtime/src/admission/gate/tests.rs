@@ -167,6 +167,22 @@ fn the_room_of_a_long_line_is_given_back_when_it_is_empty() {
 }
 
 #[test]
+fn the_room_is_given_back_too_when_the_last_in_the_line_gave_up() {
+    let gate = Gate::new(1);
+    assert!(gate.try_enter());
+    let mut line: Vec<_> = (0..10_000).map(|_| Box::pin(gate.enter())).collect();
+    for waiter in &mut line {
+        assert!(poll(waiter.as_mut()).is_pending());
+    }
+    line.truncate(6_000);
+    for waiter in &mut line {
+        gate.leave();
+        assert!(poll(waiter.as_mut()).is_ready());
+    }
+    assert_eq!(gate.line().capacity(), 0);
+}
+
+#[test]
 fn a_turn_wakes_who_waits_now_and_not_who_waited_first() {
     let gate = Gate::new(1);
     assert!(gate.try_enter());
